@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import math
 import threading
 import weakref
 from datetime import UTC, datetime, timedelta
@@ -197,14 +196,19 @@ class KeepAlive(Closable):
 
     def _run(self) -> None:
         try:
-            # It may have been started by a hook, within a call that has an end.
-            with clocks.bounded(lambda: math.inf):
+            since = clocks.now()
+            while not (self._rest(self.run_once(), since) and self._ended()):
                 since = clocks.now()
-                while not self._rest(self.run_once(), since):
-                    since = clocks.now()
         finally:
             if not self._stopping.is_set():
                 _log.tell(CRITICAL, "%r is no longer kept alive: the thread ended", self._session)
+
+    def _ended(self) -> bool:
+        """Return whether to end; from then on `start` makes another thread."""
+        with self._lock.mine():
+            if self._stopping.is_set():
+                self._thread = None
+            return self._thread is None
 
     def _rest(self, report: Report, began: Times) -> bool:
         """Wait until the next attempt is due; return True if the thread has to end instead."""

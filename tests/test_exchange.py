@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -178,6 +179,15 @@ def test_nobody_logs_in_for_a_call_that_was_given_up(front: Front) -> None:
     let_finish()
     assert front.sandbox.counts() == {}
     assert session.token()
+
+
+def test_a_bundle_that_is_gone_sends_no_order(betting_session: Session, tmp_path: Path) -> None:
+    bundle = tmp_path / "authorities.pem"
+    bundle.write_bytes(Path(str(betting_session.client.verify)).read_bytes())
+    with Exchange(betting_session, verify=bundle) as exchange:
+        bundle.unlink()
+        error = failure(lambda: exchange.call("placeOrders", BET))
+    assert (error.landed, str(bundle) in str(error)) == (False, True)
 
 
 class Fate(NamedTuple):

@@ -386,6 +386,29 @@ def test_what_is_older_than_a_freeze_is_not_shared(monkeypatch: pytest.MonkeyPat
             assert first.exception(60) is (outcome if isinstance(outcome, Exception) else None)
 
 
+def test_what_fails_for_one_who_has_given_up_is_not_shared() -> None:
+    """Nothing is tried again for that caller; another may have time for it."""
+    flight, begun, go_on = SingleFlight[str](), threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        go_on.wait(60)
+        raise StoreUnavailable("one hiccup", reason="server")
+
+    def lead() -> Found:
+        with clocks.bounded(lambda: 0.0 if go_on.is_set() else 1.0):
+            return flight.join(work, deadline=FAR)
+
+    with ThreadPoolExecutor(2) as pool:
+        callers, first = joined(flight), pool.submit(lead)
+        assert begun.wait(60)
+        second = pool.submit(flight.join, alone, deadline=FAR)
+        callers.get(timeout=60)
+        go_on.set()
+        assert second.result(60) == ("alone", True)
+        assert isinstance(first.exception(60), StoreUnavailable)
+
+
 def test_who_is_given_up_waits_for_nobody() -> None:
     """Each of many short calls would leave a thread in the wait for one slow answer."""
     flight, begun, over = SingleFlight[str](), threading.Event(), threading.Event()
@@ -481,14 +504,18 @@ def test_an_isolated_interpreter_has_no_daemon_threads(monkeypatch: pytest.Monke
     """So work has a thread for which the interpreter's end waits."""
 
     class Isolated(threading.Thread):
+        def __init__(self, *given: Any, daemon: bool | None = None, **more: Any) -> None:  # noqa: ANN401 - a thread's
+            if daemon:
+                raise RuntimeError("daemon threads are disabled in this (sub)interpreter")
+            super().__init__(*given, **more)
+
         @property
         def daemon(self) -> bool:
             return False
 
         @daemon.setter
         def daemon(self, value: bool) -> None:
-            if value:
-                raise RuntimeError("daemon threads are disabled in this (sub)interpreter")
+            self.__init__(daemon=value)  # type: ignore[misc] # refuses it
 
     monkeypatch.setattr(threading, "Thread", Isolated)
     assert threads.run_until(within(60), alone) == "alone"

@@ -371,22 +371,23 @@ def test_authorities_may_change_in_their_file(
     assert threading.current_thread() not in readers
 
 
+@pytest.mark.parametrize("proxies", [{}, {"https": "http://127.0.0.1:1"}])
 def test_a_bundle_that_is_damaged_later_is_named(
-    stranger: Stranger, session: requests.Session | None, tmp_path: Path
+    stranger: Stranger, proxies: dict[str, str], tmp_path: Path
 ) -> None:
-    """Betfair is not to blame then, nor the network."""
+    """Betfair is not to blame then, nor the network or a proxy."""
     bundle = tmp_path / "authorities.pem"
     whole = Path(stranger.bundle).read_bytes()
     with stranger.serving(saying(WHOLE)) as listener:
         for damaged in (whole[:-100], b"", None):
             bundle.write_bytes(whole)
-            with stranger.client(listener, session=session, verify=bundle) as client:
+            with stranger.client(listener, proxies=proxies, verify=bundle) as client:
                 bundle.unlink()
                 if damaged is not None:
                     bundle.write_bytes(damaged)
                 error = client.check("t").error
             assert error
-            assert error.reason == "bundle"
+            assert (error.reason, error.sent) == ("bundle", False)
             assert str(bundle) in str(error)
 
 

@@ -160,15 +160,40 @@ def test_it_starts_again_after_an_interrupted_stop(
     keeping.stop()
 
 
-def test_it_outlives_the_call_that_has_started_it(session: Session, sandbox: Sandbox) -> None:
-    """As a hook may do, within a betting call that has an end."""
+def test_it_outlives_the_call_whose_hook_has_started_it(front: Front) -> None:
+    """Within a betting call, which has an end; or its thread would log nobody in from then on."""
     reports, left = Reports(), [10.0]
+    keeping: list[KeepAlive] = []
+
+    def hook(_: object) -> None:
+        if not keeping:
+            keeping.append(KeepAlive(handle, every=SOON, on_report=reports.put).start())
+
+    handle = front.session(on_event=hook)
     with clocks.bounded(lambda: left[0]):
-        keeping = KeepAlive(session, every=SOON, on_report=reports.put).start()
+        assert handle.token()
     left[0] = 0.0
     reports.more(1)
-    sandbox.expire_all()
+    front.sandbox.expire_all()
     assert all(report.ok for report in reports.more(3))
+    keeping[0].stop()
+
+
+def test_it_starts_again_while_its_thread_is_ending(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That thread was told to end, and is alive still."""
+    reports = Reports()
+
+    def ending(*_: object) -> bool:
+        monkeypatch.undo()
+        keeping._stopping.set()
+        keeping.start()
+        return True
+
+    monkeypatch.setattr(KeepAlive, "_rest", ending)
+    keeping = KeepAlive(session, every=SOON, on_report=reports.put).start()
+    assert len(reports.more(3)) == 3
     keeping.stop()
 
 

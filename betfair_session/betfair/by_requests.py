@@ -135,6 +135,11 @@ class OwnAdapter(HTTPAdapter):
         drop_if_out_of_step(response)
         return response
 
+    def cert_verify(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
+        """Look for the CA bundle; see HTTPAdapter."""
+        with connecting():
+            super().cert_verify(*given, **named)  # type: ignore[no-untyped-call] # requests'
+
 
 class _OwnPool:
     """A urllib3 pool that reuses no connection that was idle for long, and sends nothing late."""

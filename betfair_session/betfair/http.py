@@ -265,11 +265,12 @@ def trusting(bundle: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=file, capath=directory)
 
 
-def blame_bundle(bundle: str, failure: Failure) -> Failure:
-    """Return a failure that says so if the CA bundle cannot be loaded, else the same one."""
+def blame_bundle(bundle: object, failure: Failure) -> Failure:
+    """Return a failure that says so if a CA bundle cannot be loaded, else the same one."""
+    if failure.sent or failure.reason or not isinstance(bundle, str):
+        return failure
     try:
-        if not failure.reason:
-            run_until(time.monotonic() + 1, partial(trusting, bundle))  # its mount may hang
+        run_until(time.monotonic() + 1, partial(trusting, bundle))  # its mount may hang
     except OSError as error:
         if interruption(error):
             raise

@@ -8,6 +8,7 @@ from betfair_session.arguments import (
     checked_proxies,
     checked_seconds,
     checked_verify,
+    discreet,
     https_base,
     pinned_pair,
     refuse,
@@ -23,7 +24,7 @@ from .jurisdictions import is_betfairs, jurisdiction as find_jurisdiction
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     import requests
@@ -55,6 +56,7 @@ class IdentityClient(Closable):
         IdentityClient(jurisdiction='international')
     """
 
+    @discreet  # a value in another's place may be a secret
     def __init__(
         self,
         app_key: str | Secret,
@@ -91,13 +93,11 @@ class IdentityClient(Closable):
         Raises:
             ConfigurationError: an argument that cannot work (it is a ValueError).
         """
-        app_key = Secret(app_key)  # so that no traceback shows it, nor a token below
+        app_key = Secret(app_key)
         # The usual pair of paths is kept until a login needs it: its class is slow to import.
         pair = pinned_pair(certificate)
-        if not (certificate is None or pair):
-            given, certificate = iter((certificate,)), None  # nor a key in a path's place
-            certificate = _made(given)
-        self._certificate = pair or certificate
+        made = None if certificate is None or pair else _made(certificate)
+        self._certificate: Any = pair or made
         check_sendable(app_key, "app_key")
         self.app_key = app_key
         self.jurisdiction = place = find_jurisdiction(jurisdiction)
@@ -269,7 +269,7 @@ class IdentityClient(Closable):
         if self._certificate is None:
             message = "the login needs a client certificate; give IdentityClient a `certificate`"
             refuse("certificate", message)
-        self._certificate = made = _made(iter((self._certificate,)))
+        self._certificate = made = _made(self._certificate)
         return made
 
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
@@ -311,10 +311,7 @@ class IdentityClient(Closable):
         return self.timeout if timeout is None else checked_seconds(timeout)
 
 
-def _made(
-    given: Iterator[Certificate | StrPath | tuple[StrPath, StrPath] | bytes],
-) -> Certificate:
-    """Make a Certificate; `given` is an iterator, so that no frame shows a key while importing."""
+def _made(given: Certificate | StrPath | tuple[StrPath, StrPath] | bytes) -> Certificate:
     from betfair_session.certificates import Certificate
 
-    return Certificate.of(next(given))
+    return Certificate.of(given)

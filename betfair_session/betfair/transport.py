@@ -137,8 +137,7 @@ class Transport(Closable):
                 break
         if isinstance(outcome, Answer):
             return outcome._replace(sent=(*headers.values(), *(form or {}).values()))
-        if isinstance(self._verify, str):
-            outcome = blame_bundle(self._verify, outcome)
+        outcome = blame_bundle(self._verify, outcome)
         advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
         error = unclear(endpoint, outcome.detail + advice)
         error.sent, error.reason = outcome.sent, outcome.reason

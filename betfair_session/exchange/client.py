@@ -24,8 +24,8 @@ from betfair_session.arguments import (
 )
 from betfair_session.betfair.answers import is_transient
 from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, failure_of
-from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
-from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.betfair.http import CONNECT_SECONDS, blame_bundle, pause_before_next
+from betfair_session.exceptions import BetfairSessionError, ConfigurationError, LoginTimeout
 from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import NoThreadError, OverrunError, interruption, run_until
 
@@ -160,9 +160,11 @@ class Exchange(Closable):
         budget: Any = _Budget(seconds, resend=resend)
         send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
         try:
-            with clocks.bounded(budget.left):
-                response = run_until(time.monotonic() + seconds, send)
-        except OverrunError:
+            # In that thread's context alone: an interruption could leave it set in this one.
+            response = run_until(time.monotonic() + seconds, clocks.bounded(budget.left)(send))
+        except (OverrunError, LoginTimeout) as error:
+            if isinstance(error, LoginTimeout) and budget.left() > 0:
+                raise
             detail = f"it took longer than {seconds:.1f} s"
             if not budget.unknown:
                 what = f"was not sent: {detail} to get the session, or an earlier answer"
@@ -175,7 +177,7 @@ class Exchange(Closable):
         except Exception as error:  # requests' own, or any that a tracing tool raises
             if interruption(error):
                 raise
-            detail = failure_of(error).detail
+            detail = blame_bundle(self.requests.verify, failure_of(error)).detail
         else:
             status, content, unknown = response.status_code, response.content, budget.unknown > 0
             return read_result(name, status, content, number=number, unknown=unknown)
@@ -267,7 +269,7 @@ class _ResendingAdapter(OwnAdapter):
                     response = super().send(request, **{**settings, "timeout": bounds})
                 if not settings.get("stream"):
                     _read(response, budget)  # a broken body is a failed attempt, too
-            except requests.RequestException as error:
+            except OSError as error:  # requests' own, or that of a CA bundle
                 budget.unknown -= not failure_of(error).sent
                 again = isinstance(error, _PASSING) and not interruption(error)
                 if not (budget.resend and again and pause_before_next(attempt, budget.left())):

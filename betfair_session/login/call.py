@@ -38,11 +38,9 @@ SHORTEST_LOGIN = 2.0
 SETTLING = 4.0
 """Seconds to wait for a published token that a read, perhaps a stale one, does not show."""
 
-READS, TAKES, CONFLICTS = 2, 3, 6
-"""How often to repeat a read, taking the lock, and taking it after conflicts."""
-
-SENDS, GIVES = 3, 2
-"""How often to send a token at most; how often to try to give the lock back at least."""
+READS, TAKES, CONFLICTS, SENDS, GIVES = 2, 3, 6, 3, 2
+"""How often to repeat a read, taking the lock, and that after conflicts; how often to send a token
+at most, and how often to try to give the lock back at least."""
 
 PASSING = frozenset({"unreachable", "timeout", "throttled", "busy", "server", "conflict"})
 """The reasons of store errors that may pass by themselves."""
@@ -133,7 +131,8 @@ class Call:
 
     def _left(self) -> float:
         """Return the seconds that are left of the caller's time."""
-        return max(min(self.deadline - self.clock.mono(), self.clock.left()), 0.0)
+        left = self.deadline - self.clock.mono()
+        return max(left if self.new else min(left, self.clock.left()), 0.0)
 
     def _gap(self) -> float:
         """Return the seconds to leave between two writes: 1 if the store throttles, else 0."""

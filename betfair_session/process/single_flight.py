@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from functools import partial
@@ -46,6 +47,7 @@ class _Call(Outcome[T]):
         super().__init__()
         self.deadline = deadline
         self.leader = leader
+        self._left = clocks.bound()
         self._began, self._seconds = clocks.now(), deadline - time.monotonic()
 
     def shared(self, deadline: float) -> tuple[T, bool] | None:
@@ -64,6 +66,8 @@ class _Call(Outcome[T]):
         if interruption(error):
             return None
         if isinstance(error, IdentityUnavailable | StoreUnavailable):
+            if self._left() <= 0:
+                return None
             late = time.monotonic() > self.deadline - _SHORT_SECONDS
             if late and deadline > self.deadline + _SHORT_SECONDS:
                 return None
@@ -199,7 +203,8 @@ class SingleFlight(Generic[T]):
             call.end(result)
         try:
             self._in_afterwards[me] = None
-            self._afterwards()
+            with clocks.bounded(lambda: math.inf):  # what it starts may outlive the caller
+                self._afterwards()
         finally:
             self._in_afterwards.pop(me, None)
 

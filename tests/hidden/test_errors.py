@@ -233,6 +233,7 @@ def test_no_wrong_argument_is_repeated(planted: Planted, fails: Fails, tmp_path:
         lambda: Certificate.from_files(f"{tmp_path}/client.crt", PASSPHRASE).check(),
         # As betfairlightweight takes them: the user's name, the password and the key.
         lambda: IdentityClient(USERNAME, PASSWORD).check_certificate(),
+        lambda: IdentityClient("k", None, APP_KEY),  # type: ignore[arg-type] # it is refused
         lambda: IdentityClient("app-key", ("client.crt", key)),
         lambda: IdentityClient("app-key", key, identity_url="http://x"),
         lambda: Certificate.of(key.encode()).check(),
@@ -245,7 +246,7 @@ def test_no_wrong_argument_is_repeated(planted: Planted, fails: Fails, tmp_path:
         lambda: Environment({}, tmp_path / ".env"),
     ):
         fails(wrong)
-    # What a caller writes into a URL or setting, or passes as variables, is in the locals of ours.
+    # What a caller writes into a URL, or passes as variables, is in the locals of our functions.
     account = {"BETFAIR_USERNAME": "u", "BETFAIR_PASSWORD": "p", "BETFAIR_APP_KEY": "k"}
     place = {"BETFAIR_SESSION_STORE": "s", "BETFAIR_SESSION_KEY": "k"}
     urls = (
@@ -256,7 +257,6 @@ def test_no_wrong_argument_is_repeated(planted: Planted, fails: Fails, tmp_path:
     works: list[Callable[[], object]] = [
         lambda: Environment({**place, "BETFAIR_STORAGE_OPTIONS": PASSWORD}, None).place(),
         lambda: from_env({**account, "BETFAIR_CERT_FILE": key}, None),
-        lambda: IdentityClient("k", None, APP_KEY),  # type: ignore[arg-type] # it is refused
         *(partial(manager(PASSWORD).session, url, KEY) for url in urls),
     ]
     for work in works:

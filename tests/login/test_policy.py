@@ -235,6 +235,10 @@ STORIES: dict[str, list[Any]] = {
         *HOLD,
         {"left": lambda: 1.0},
         (NOTHING, LogIn(10.0)),
+        {"left": lambda: 0.0},
+        (NEW, SEND),
+        (BUSY, ReadToken()),
+        (NOTHING, Wait(0.25), SEND),
     ],
     "a login without an answer keeps all from another for a moment": [
         *LOG_IN,

@@ -360,8 +360,9 @@ def test_a_renewed_key_file_of_googles_is_read(
         gcs.pages["/token/1"] = Answer(400, b'{"error": "invalid_grant"}', JSON)
         gcs.expired.add(first)
         all_fail(store, "forbidden", ["read", "create"])
-        gcs.pages["/token/1"] = Answer(503, b"busy", {})
-        all_fail(store, "server", ["read", "create"])
+        if not driver:  # obstore waits, and takes any answer for a refusal
+            gcs.pages["/token/1"] = Answer(503, b"busy", {})
+            all_fail(store, "server", ["read", "create"])
         key_file(tmp_path, gcs, 2, **extra)
         assert read(store).content == b"first"
     assert first not in gcs.requests[-1].headers["authorization"]

@@ -725,9 +725,10 @@ def test_a_new_file_needs_no_hard_links_on_windows(
     monkeypatch.setattr(os, "name", "nt")
     with pytest.raises(FileExistsError):
         local_files.link(str(new), str(old))
-    with monkeypatch.context() as scanned, pytest.raises(PermissionError):
-        scanned.setattr(os, "rename", Mock(side_effect=PermissionError))  # a virus scanner reads it
-        local_files.link(str(new), str(tmp_path / "third"))
+    with monkeypatch.context() as scanned:  # while a virus scanner reads the new one
+        scanned.setattr(os, "rename", Mock(side_effect=PermissionError))
+        with pytest.raises(PermissionError):
+            local_files.link(str(new), str(tmp_path / "third"))
     assert not (tmp_path / "third").exists()
     with monkeypatch.context() as busy:
         busy.setattr(os, "rmdir", Mock(side_effect=PermissionError(errno.EACCES, "open")))
