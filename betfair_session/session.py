@@ -307,6 +307,7 @@ class Session(AsyncClosable):
             deadline=deadline,
             seen=seen,
         )
+        del seen  # some tools take a text's content from a frame, whatever its repr shows
         runner.login.may_log_in = may_log_in
         try:
             return runner.find()

@@ -12,6 +12,7 @@ import shlex
 import ssl
 from collections.abc import Callable
 from importlib.metadata import metadata
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def execute(
     for name, value in {**sandbox.environment(), **place, **aws}.items():
         monkeypatch.setenv(name, value)
     # A page's default settings are the sandbox's here, too.
-    defaults = IdentityClient.__init__.__kwdefaults__
+    defaults = unwrap(IdentityClient.__init__).__kwdefaults__
     assert defaults is not None
     for name in ("identity_url", "identity_cert_url", "api_url"):
         monkeypatch.setitem(defaults, name, getattr(sandbox, name))

@@ -6,9 +6,11 @@ import asyncio
 import json
 import pickle
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +21,7 @@ import requests
 from front import Front, Watched, let_finish
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
+from servers.listeners import Listener, Stranger
 from servers.process import free_ports
 
 from betfair_session import (
@@ -207,6 +210,7 @@ READING, ORDER, SUBSCRIBE = "listEventTypes", "placeOrders", "getApplicationSubs
 CHANGES = ("cancelOrders", "replaceOrders", "updateOrders", f"AccountAPING/v1.0/{SUBSCRIBE}")
 DUPLICATE = "DUPLICATE_TRANSACTION"
 SUSPENDED = {"status": "FAILURE", "errorCode": "MARKET_SUSPENDED"}
+REPEATED = {"status": "FAILURE", "errorCode": DUPLICATE}
 OTHERS = {"jsonrpc": "2.0", "result": ["another call's"], "id": 0}
 
 
@@ -251,6 +255,8 @@ FATES = [
              200),
         )
     ),
+    # Something on the way has repeated it: its reference was made for this call.
+    Fate(ORDER, [saying({"result": REPEATED, **REPEATED})], 1, DUPLICATE, 200, landed=True),
     # Only some codes say that nothing was done; text that is no code is not shown.
     *(
         Fate(method, [refusing(code)], 1, "" if " " in code else code, 200, landed=landed)
@@ -266,12 +272,13 @@ FATES = [
     ),
     # After what is no answer the call is not repeated; HTTP 200 may hide anything.
     *(
-        Fate(method, [fault], 1, "", status, method == ORDER and landed, forms=forms)
+        Fate(method, [fault], 1, "", status, method == ORDER and landed,
+             forms=(False, True) if method == ORDER else forms)
         for fault, status, landed, forms in (
             ({"kind": "html200"}, 200, True, (False, True)),
             *(
-                (fault, 200, True, (False,))  # by REST, any JSON is a result
-                for fault in ({"kind": "huge"}, {"kind": "empty"}, saying(OTHERS))
+                (fault, 200, True, (False,))  # by REST, any JSON is the result of a reading call
+                for fault in ({"kind": "huge"}, {"kind": "empty"}, saying(OTHERS), saying({}))
             ),
             ({"kind": "redirect"}, 302, False, (False, True)),
             ({"kind": "blocked"}, 403, False, (False, True)),
@@ -305,6 +312,63 @@ def test_the_fate_of_a_call(exchange: Exchange, sandbox: Sandbox, number: int) -
         assert sum(sandbox.counts().values()) == fate.sent
         assert len(sandbox.orders()) - before == fate.orders
         sandbox.clear_faults()
+
+
+@BOTH_FORMS
+def test_a_reference_of_the_callers_own_may_have_been_used_before(
+    exchange: Exchange, sandbox: Sandbox, *, rest: bool
+) -> None:
+    exchange.call(READING)
+    sandbox.fault("*", **saying({"result": REPEATED, **REPEATED}))
+    order = {**BET, "customerRef": "mine"}
+    assert exchange.call(ORDER, order, rest=rest)["errorCode"] == DUPLICATE
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_report_that_came_counts_whatever_happens_after_it(
+    exchange: Exchange, sandbox: Sandbox, *, late: bool
+) -> None:
+    """In a hook, or in a tool that wraps requests; the bets stand."""
+    exchange.call(READING)
+    over = threading.Event()
+
+    def hook(*_: object, **__: object) -> None:
+        if not late:
+            raise RuntimeError
+        over.wait(60)
+
+    exchange.requests.hooks["response"].append(hook)
+    assert exchange.call(ORDER, BET, timeout=2)["status"] == "SUCCESS"
+    over.set()
+    let_finish()
+    assert len(sandbox.orders()) == 1
+
+
+def test_what_was_given_up_does_not_arrive_later(
+    betting_session: Session, stranger: Stranger
+) -> None:
+    """Closed as usual, the system would go on sending for minutes; the caller may have looked."""
+    betting_session.token()
+    given_up, ended = threading.Event(), threading.Event()
+
+    def read_later(listener: Listener, connection: socket.socket) -> None:
+        given_up.wait(60)
+        with suppress(OSError):
+            while piece := connection.recv(65_536):
+                listener.heard += piece
+        ended.set()
+
+    with stranger.serving(read_later) as listener:
+        # What does not fit there waits on this side.
+        listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        url = f"https://localhost:{listener.port}/"
+        with Exchange(betting_session, api_url=url, verify=stranger.bundle) as exchange:
+            order = {**BET, "marketId": "1" * 40_000}
+            assert failure(lambda: exchange.call(ORDER, order, timeout=1)).landed
+        let_finish()
+        given_up.set()
+        assert ended.wait(60)
+        assert len(listener.heard) < 40_000
 
 
 def test_a_dead_session_is_renewed_and_the_order_placed_once(

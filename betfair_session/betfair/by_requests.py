@@ -14,6 +14,7 @@ from http.cookiejar import DefaultCookiePolicy
 import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.cookies import RequestsCookieJar
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
@@ -26,6 +27,7 @@ from .http import (
     ACCEPT,
     CONNECT_SECONDS,
     IDLE_SECONDS,
+    LINGER,
     PIECE_BYTES,
     Failure,
     connecting,
@@ -118,7 +120,9 @@ class OwnAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         """Make the pool; see HTTPAdapter."""
-        super().init_poolmanager(*args, **{**kwargs, **self._context})
+        options = [*HTTPConnection.default_socket_options, LINGER]
+        settings = {**kwargs, "socket_options": options, **self._context}
+        super().init_poolmanager(*args, **settings)
         _use_own_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on

@@ -52,6 +52,7 @@ _CUSTOMER_REF = re.compile(r"[A-Za-z0-9:\-._+*;~]{1,32}")
 _INVALID = frozenset({"INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESSION_TOKEN"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_-]{0,63}", re.ASCII)
 _OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
+_DUPLICATE = "DUPLICATE_TRANSACTION"
 
 # Codes of calls that Betfair refused without carrying anything out.
 _REFUSALS = _INVALID | {
@@ -189,28 +190,32 @@ def _error_code(part: object) -> str:
 
 
 def read_result(
-    name: str, status_code: int, content: bytes, *, number: int | None, unknown: bool
+    name: str, response: requests.Response, number: int | None, *, unknown: bool, fresh: bool
 ) -> Any:  # noqa: ANN401 - JSON
     """Return the result in the answer to a call, or raise an ExchangeError.
 
-    `number` is the JSON-RPC id, None for REST; `unknown`: whether a sending had no clear answer.
+    `number` is the JSON-RPC id, None for REST; `unknown`: whether a sending had no clear answer;
+    `fresh`: whether its customerRef was made for this very call.
     """
-    answer = decoded(content)
+    answer, status_code = decoded(response.content), response.status_code
     if number is None:
         result, answered = answer, answer is not None and not _error_code(answer)
     else:
         if not isinstance(answer, dict) or answer.get("id") not in (None, number):
             answer = {}  # no answer, or another call's
         result, answered = answer.get("result"), "result" in answer
+    status = result.get("status") if isinstance(result, dict) else None
+    failed = status == "FAILURE" and _shown(result.get("errorCode"))
+    answered = answered and (name not in ORDERS or isinstance(status, str))  # as all reports have
     if status_code != _OK or not answered:
         code = _code(answer)
         meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
         clear = f"was refused: {code}{meaning}"
         what = clear if code else f"had no clear answer: HTTP {status_code}"
-    elif unknown and isinstance(result, dict) and result.get("status") == "FAILURE":
-        code = _shown(result.get("errorCode"))
+    elif failed is not False and (unknown or (fresh and failed == _DUPLICATE)):
+        code = failed
         what = f"was sent more than once, and the last sending failed ({code or 'FAILURE'})"
-        if code == "DUPLICATE_TRANSACTION":
+        if code == _DUPLICATE:
             what = "was sent more than once; an earlier sending arrived, and its report is lost"
     else:
         return result

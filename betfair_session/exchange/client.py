@@ -22,7 +22,7 @@ from betfair_session.arguments import (
     checked_verify,
     https_base,
 )
-from betfair_session.betfair.answers import is_transient
+from betfair_session.betfair.answers import decoded, is_transient
 from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, failure_of
 from betfair_session.betfair.http import CONNECT_SECONDS, blame_bundle, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError, LoginTimeout
@@ -38,12 +38,13 @@ from .calls import (
     find_operation,
     only_read,
     read_result,
+    rejected,
     with_customer_ref,
 )
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from requests import PreparedRequest, Response
 
@@ -147,7 +148,9 @@ class Exchange(Closable):
         """
         service, method = find_operation(method)
         name = method.rpartition("/")[2]
-        params = with_customer_ref(name, {} if params is None else params)
+        given = {} if params is None else params
+        params = with_customer_ref(name, given)
+        fresh = params.get("customerRef") != given.get("customerRef")
         seconds = self._timeout if timeout is None else checked_seconds(timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
@@ -160,8 +163,7 @@ class Exchange(Closable):
         budget: Any = _Budget(seconds, resend=resend)
         send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
         try:
-            # In that thread's context alone: an interruption could leave it set in this one.
-            response = run_until(time.monotonic() + seconds, clocks.bounded(budget.left)(send))
+            response = budget.spend_on(send)
         except (OverrunError, LoginTimeout) as error:
             if isinstance(error, LoginTimeout) and budget.left() > 0:
                 raise
@@ -179,8 +181,7 @@ class Exchange(Closable):
                 raise
             detail = blame_bundle(self.requests.verify, failure_of(error)).detail
         else:
-            status, content, unknown = response.status_code, response.content, budget.unknown > 0
-            return read_result(name, status, content, number=number, unknown=unknown)
+            return read_result(name, response, number, unknown=budget.unknown > 0, fresh=fresh)
         finally:
             budget.seconds = 0.0  # an interrupted call sends nothing later
         what = f"had no answer from {self._host}: {detail}"
@@ -215,9 +216,25 @@ class _Budget:
         self.seconds = seconds  # from now; nothing is sent after them
         self.resend = resend  # whether it may be sent again when the outcome is unknown
         self.unknown = 0  # sendings under way, without an answer, or with an unclear one
+        self.answer: Response | None = None  # to the last sending
 
     def left(self) -> float:
         return self.seconds - clocks.passed(self._began)
+
+    def spend_on(self, send: Callable[[], Response]) -> Response:
+        """Return what `send` returns in time, or the answer if something after that is late.
+
+        Or if it fails, such as a hook, or a tool that wraps requests. A rejection is no answer.
+        """
+        try:
+            # In that thread's context alone: an interruption could leave it set in this one.
+            bounded: Callable[[], Response] = clocks.bounded(self.left)(send)
+            return run_until(time.monotonic() + self.seconds, bounded)
+        except Exception as error:
+            answer = self.answer
+            if interruption(error) or answer is None or rejected(decoded(answer.content)):
+                raise
+            return answer
 
 
 class _ResendingAdapter(OwnAdapter):
@@ -261,7 +278,7 @@ class _ResendingAdapter(OwnAdapter):
         for attempt in itertools.count(1):
             # Count before the pool checks the time: if a caller gives up and finds nothing counted,
             # then nothing will be sent later.
-            budget.unknown += 1
+            budget.unknown, budget.answer = budget.unknown + 1, None
             left = max(budget.left(), _SHORTEST_SECONDS)
             bounds = settings.get("timeout") or (min(CONNECT_SECONDS, left), left)
             try:
@@ -280,6 +297,7 @@ class _ResendingAdapter(OwnAdapter):
                 if not (again and pause_before_next(attempt, budget.left())):
                     break
                 response.close()
+        budget.answer = response
         return response
 
 

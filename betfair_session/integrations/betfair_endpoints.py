@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from functools import partial
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,13 +28,15 @@ from betfair_session.betfair.by_requests import OwnSession, no_auth
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.clocks import now, passed
-from betfair_session.secret import SecretHeader
+from betfair_session.secret import Secret, SecretHeader
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from betfairlightweight.streaming import BaseListener
+
+    from betfair_session.process import T
 
 _PORT = 443  # the stream's
 
@@ -63,6 +66,9 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
         settings |= {"auth": no_auth, "allow_redirects": False}
         answer: requests.Response = (session or client.session).request(method, url, **settings)
         guard.answer = answer
+        if settings.get("stream") and answer.status_code != HTTPStatus.OK:
+            _ = answer.content  # or the original would save this as the file
+            raise StatusCodeError(answer.status_code)
         return answer
 
     guard = SimpleNamespace(get=partial(send, "GET"), post=partial(send, "POST"), answer=None)
@@ -100,7 +106,11 @@ class _Sending(BaseEndpoint):
     ) -> Any:  # noqa: ANN401 - the original's
         guard = _guarded(self.client, session)
         send = partial(super().request, method, params, guard)
-        sent, began = self.client.session_token or "", now()
+        return self._renewing(guard, send, method)
+
+    def _renewing(self, guard: Any, send: Callable[[], T], method: str | None = None) -> T:  # noqa: ANN401 - a session's stand-in
+        # Some tools take a text's content from a frame, whatever its repr shows.
+        sent, began = Secret(self.client.session_token or ""), now()
         try:
             return send()
         except (APIError, StatusCodeError) as error:
@@ -108,7 +118,7 @@ class _Sending(BaseEndpoint):
             if guard.answer is None or not session_is_invalid(guard.answer):
                 raise
             rejection = error
-        self.client.renew_token(sent)
+        self.client.renew_token(sent.reveal())
         late = passed(began) >= ORDER_SECONDS
         if late and (method or "").rpartition("/")[2] in ORDERS:
             raise rejection
@@ -122,8 +132,9 @@ class _Historic(_Sending, endpoints.Historic):
         store_directory: str | None = None,
         session: requests.Session | None = None,
     ) -> str:
-        guarded = _guarded(self.client, session)
-        name: str = super().download_file(file_path, store_directory, guarded)
+        guard = _guarded(self.client, session)
+        save = partial(super().download_file, file_path, store_directory, guard)
+        name: str = self._renewing(guard, save)
         return name
 
 
