@@ -157,6 +157,11 @@ class KeepAlive(Closable):
         Raises:
             IdentityUnavailable: no thread can be started.
         """
+        # Here, since a child that is forked while a thread imports them would wait for ever.
+        from .betfair import transport
+        from .login import runner
+
+        del runner, transport
         with self._lock.mine():
             if self.running and not self._stopping.is_set():
                 return self

@@ -391,6 +391,48 @@ def test_a_forked_child_starts_a_thread_of_its_own(session: Session) -> None:
         assert in_a_child(run)
 
 
+FORKING = """
+import os, sys, threading, time
+from betfair_session import KeepAlive, from_env
+
+importing, forked = threading.Event(), threading.Event()
+NEEDED = "betfair_session.login.runner"
+
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == NEEDED and threading.current_thread() is not threading.main_thread():
+            importing.set()
+            forked.wait(60)
+
+
+session = from_env(dotenv=None).session(sys.argv[1], "session.token")
+sys.meta_path.insert(0, Slow())
+KeepAlive(session).start()
+assert NEEDED in sys.modules or importing.wait(60)
+child = os.fork()
+if child == 0:
+    session.token(20)
+    os._exit(0)
+forked.set()
+for _ in range(3000):
+    if os.waitpid(child, os.WNOHANG)[0]:
+        os._exit(0)
+    time.sleep(0.01)
+os.kill(child, 9)
+os._exit(1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+def test_a_child_forked_during_the_first_attempt_gets_its_token(front: Front) -> None:
+    """It waits for none of the modules that its parent's thread was just importing."""
+    variables = front.sandbox.environment()
+    command = (sys.executable, "-c", FORKING, str(front.path))
+    with start(*command, directory=front.path, variables=variables) as program:
+        assert program.wait(SECONDS) == 0
+
+
 def test_without_threads_it_does_not_start(
     session: Session, no_threads: Callable[[], AbstractContextManager[None]]
 ) -> None:
