@@ -34,10 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Let programs that tests start see SIGINT, even if a shell started pytest with &.
+    """Drop this machine's proxies, behind which no server that a test starts would be found.
 
-    A shell without job control lets such a process ignore SIGINT, which its children inherit.
+    Let programs that tests start see SIGINT, too, even if a shell started pytest with &. A shell
+    without job control lets such a process ignore SIGINT, which its children inherit.
     """
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            del os.environ[name]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -54,15 +58,6 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     return base64.b64encode(b"thief:thief")
-
-
-@pytest.fixture
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment that names no proxy, and no host to reach without one."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    return monkeypatch
 
 
 @pytest.fixture

@@ -292,11 +292,11 @@ def test_a_connection_in_use_is_closed_after_it(stranger: Stranger) -> None:
 
 @pytest.mark.usefixtures("netrc")
 def test_a_session_of_our_kind_trusts_only_what_it_was_told_of(
-    sandbox: Sandbox, no_proxy: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No .netrc, no authorities of a variable, no parent's connection; a call's proxies first."""
     url = sandbox.identity_url
-    no_proxy.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     with OwnSession() as session, pytest.raises(requests.exceptions.SSLError):
         session.get(url, timeout=30)
     with OwnSession(verify=sandbox.ca_bundle) as session:
@@ -306,7 +306,7 @@ def test_a_session_of_our_kind_trusts_only_what_it_was_told_of(
     assert not any(entry.defects for entry in sandbox.journal())
     parents, childs, again = [entry.connection for entry in sandbox.journal()]
     assert parents == again != childs
-    no_proxy.setenv("HTTPS_PROXY", "http://localhost:1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://localhost:1")
     with Listener(tunnel) as proxy:
         proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
         for given, named, used in ((None, proxies, 1), (proxies, {}, 2), ({}, {}, 2)):
@@ -555,21 +555,21 @@ def test_a_certificate_that_is_refused_later_says_nothing_of_the_request() -> No
 
 @pytest.mark.usefixtures("short_waits")
 def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
-    no_proxy: pytest.MonkeyPatch, sandbox: Sandbox, client: IdentityClient
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, client: IdentityClient
 ) -> None:
     """The error names the proxy, whether it was given or comes from the environment."""
-    no_proxy.setenv("HTTPS_PROXY", "nonsense://localhost:1")
+    monkeypatch.setenv("HTTPS_PROXY", "nonsense://localhost:1")
     with pytest.raises(ConfigurationError) as unusable:
         client.keep_alive("token")
     assert unusable.value.argument == "proxies"
-    no_proxy.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_ports(1)[0]}")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_ports(1)[0]}")
     with pytest.raises(IdentityUnavailable) as caught:
         client.keep_alive("token")
     assert not caught.value.sent
     assert sandbox.counts() == {}
 
 
-def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+def test_whose_proxy_is_used(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     """The argument's or the caller's session's before the environment's; it sees only TLS."""
     theirs = requests.Session()
     theirs.trust_env = False
@@ -584,17 +584,17 @@ def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> 
             (url["https"], {"proxies": {}}, False),
         ]
         for usual, settings, used in ways:
-            no_proxy.setenv("HTTPS_PROXY", usual)
+            monkeypatch.setenv("HTTPS_PROXY", usual)
             before = proxy.connections
             with identity(sandbox, **settings) as client:
                 token = client.certlogin(sandbox.username, sandbox.password)
                 assert ask(client, token.reveal())
             assert proxy.connections - before == 2 * used
-        no_proxy.delenv("HTTPS_PROXY")
+        monkeypatch.delenv("HTTPS_PROXY")
         with identity(sandbox) as client:  # which may come to be named later
             before = proxy.connections
             assert ask(client, token.reveal())
-            no_proxy.setenv("HTTPS_PROXY", url["https"])
+            monkeypatch.setenv("HTTPS_PROXY", url["https"])
             assert ask(client, token.reveal())
             assert proxy.connections == before + 1
     for secret in (token.reveal(), sandbox.username, sandbox.password):
@@ -609,28 +609,28 @@ def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> 
     ],
 )
 def test_only_where_a_proxy_is_named_requests_is_needed(
-    no_proxy: pytest.MonkeyPatch, variable: str, *, proxied: bool
+    monkeypatch: pytest.MonkeyPatch, variable: str, *, proxied: bool
 ) -> None:
     """A function pays for every import; requests finds out which proxy it is."""
     assert not proxy_in_environment()
-    no_proxy.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
     assert proxy_in_environment() == proxied
-    no_proxy.setattr("urllib.request.getproxies", lambda: {"https": "http://127.0.0.1:9"})
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://127.0.0.1:9"})
     for system in ("win32", "darwin"):  # which have settings besides
-        no_proxy.setattr(sys, "platform", system)
+        monkeypatch.setattr(sys, "platform", system)
         assert proxy_in_environment()
 
 
 def test_a_stores_time_may_be_behind_an_authority_of_ones_own(
-    stranger: Stranger, no_proxy: pytest.MonkeyPatch
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with requests itself: by REQUESTS_CA_BUNDLE, behind a proxy, too."""
     with stranger.serving(saying(answer(b"", "Date: now"))) as listener, Listener(tunnel) as proxy:
         url = f"https://localhost:{listener.port}"
         with pytest.raises(ssl.SSLCertVerificationError):
             date_at(url, within(60))
-        no_proxy.setenv("REQUESTS_CA_BUNDLE", stranger.bundle)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", stranger.bundle)
         assert date_at(url, within(60)) == "now"
-        no_proxy.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         assert date_at(url, within(60)) == "now"
     assert (proxy.connections, listener.heard.count(b"HEAD / HTTP")) == (1, 2)

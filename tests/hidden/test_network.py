@@ -20,7 +20,7 @@ from betfair_session import IdentityClient
 from hidden.conftest import Fails, Said
 from hidden.planted import PASSWORD, USERNAME, Planted
 
-pytestmark = pytest.mark.usefixtures("short_waits", "no_proxy")
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CALLS: list[Callable[[IdentityClient, str], object]] = [

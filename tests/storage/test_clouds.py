@@ -57,18 +57,18 @@ drivers = pytest.mark.parametrize("driver", ["", "obstore+"])
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path, no_proxy: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment without credentials, endpoints and proxies of any cloud's."""
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without credentials and endpoints of any cloud's."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "GOOGLE_", "AZURE_", "GCE_", "STORAGE_EMULATOR")):
-            no_proxy.delenv(name)
-    no_proxy.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    no_proxy.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    no_proxy.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    no_proxy.setenv("CLOUDSDK_CONFIG", str(tmp_path))
-    no_proxy.setenv("HOME", str(tmp_path))
-    no_proxy.setenv("NO_GCE_CHECK", "true")
-    return no_proxy
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    return monkeypatch
 
 
 @pytest.fixture
