@@ -23,6 +23,9 @@ pytest.register_assert_rewrite("storage", "login.script", "secrets_shown")
 hypothesis.settings.register_profile("tests", derandomize=True)
 hypothesis.settings.load_profile("tests")
 
+CLOUDS = ("AWS_", "GOOGLE_", "AZURE_", "GCE_", "STORAGE_EMULATOR")
+"""How the variables begin that the clouds' drivers take settings from."""
+
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures", "storage.plain"]
 
 
@@ -34,13 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Drop this machine's proxies, behind which no server that a test starts would be found.
+    """Drop this machine's proxies and settings for clouds, before any server of ours is started.
 
     Let programs that tests start see SIGINT, too, even if a shell started pytest with &. A shell
     without job control lets such a process ignore SIGINT, which its children inherit.
     """
     for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
+        if name.lower().endswith("_proxy") or name.startswith(CLOUDS):
             del os.environ[name]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
