@@ -20,7 +20,8 @@ class GCSServer(ProgramServer):
             *("-public-host", HOST, "-log-level", "warn"),
         ]
         self.client = requests.Session()
-        return ServerProcess(command, self.directory)
+        # Google's times are in UTC, this server's in its own zone.
+        return ServerProcess(command, self.directory, environment={"TZ": "UTC"})
 
     def _ready(self) -> bool:
         return self._ask("GET", "storage/v1/b").ok
