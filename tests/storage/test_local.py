@@ -365,13 +365,13 @@ def test_a_group_that_is_not_mine_to_give_gets_no_rights(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They were another group's; and where everyone may write, the old file proves nothing."""
-    file, status = tmp_path / "token", os.stat
+    file, status, others = tmp_path / "token", os.stat, (os.geteuid() + 1, os.getegid() + 1)
     create(store)
     file.chmod(0o660)
 
     def of_another(path: Any, **more: Any) -> Any:  # noqa: ANN401 - os.stat's
         found = status(path, **more)
-        other = os.stat_result((*found[:4], _NOBODY, _NOBODY, *found[6:]))
+        other = os.stat_result((*found[:4], *others, *found[6:]))
         return other if path == str(file) else found
 
     with monkeypatch.context() as patch:
