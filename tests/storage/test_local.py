@@ -559,7 +559,7 @@ _THE_TOKEN = ["read-only a k"] * 3
     ("before", "then", "told"),
     [
         (_DISK, _FILL, ["full other", "full a k.login", "full a k", "full a k"]),
-        (_DISK, "mount -o remount,ro .", ["read-only other", *_THE_TOKEN]),
+        (_DISK, "mount -o remount,bind,ro .", ["read-only other", *_THE_TOKEN]),
         ("true", _ITSELF, _THE_TOKEN),
         ("true", _LINK, _THE_TOKEN),
     ],
