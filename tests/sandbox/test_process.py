@@ -82,7 +82,7 @@ with Sandbox() as sandbox:
 def test_it_ends_and_cleans_up_when_its_parent_is_killed() -> None:
     """A parent that gets SIGKILL cannot stop it; the end of its input does."""
     with started("-c", USES) as parent:
-        pid, directory = line_of(parent).split()
+        pid, directory = line_of(parent).strip().split(maxsplit=1)
         assert _runs(int(pid))
         parent.kill()
     deadline = time.monotonic() + SECONDS

@@ -619,7 +619,8 @@ def mounted_as(monkeypatch: pytest.MonkeyPatch, kind: str, place: Path) -> None:
 
     Another mount in that place has a name with which those of test directories begin.
     """
-    real, named = builtins.open, str(place).replace("t", r"\164")  # as Linux shows a blank
+    real = builtins.open
+    named = str(place).replace("t", r"\164").replace(" ", r"\040")  # as Linux shows a blank
     disk = "1 1 0:1 / / rw - nfs x rw\n2 1 0:2 / / rw shared:1 - ext4 x rw\n"
     told = f"{disk}3 2 0:3 / {named} rw - {kind} x rw\n4 3 0:4 / {named}/t rw - nfs x rw\n".encode()
 
