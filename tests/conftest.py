@@ -16,6 +16,8 @@ import hypothesis
 import pytest
 from hand_clocks import HandClocks
 
+from betfair_session.environment import NAMES
+
 # Modules that hold tests although their names do not say so.
 pytest.register_assert_rewrite("storage", "login.script", "secrets_shown")
 
@@ -37,13 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Drop this machine's proxies and settings for clouds, before any server of ours is started.
+    """Drop this machine's proxies, and its settings for clouds and this library.
 
     Let programs that tests start see SIGINT, too, even if a shell started pytest with &. A shell
     without job control lets such a process ignore SIGINT, which its children inherit.
     """
     for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name.startswith(CLOUDS):
+        if name.lower().endswith("_proxy") or name.startswith(CLOUDS) or name in NAMES:
             del os.environ[name]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
