@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -64,8 +65,14 @@ def betting_session(front: Front) -> Session:
 
 
 @pytest.fixture
-def command(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(sandbox, tmp_path, monkeypatch)
+def command(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CommandLine]:
+    """The command, whose handlers of signals end with the test; a program's end with it."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield CommandLine(sandbox, tmp_path, monkeypatch)
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.fixture
