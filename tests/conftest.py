@@ -47,6 +47,7 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.startswith(CLOUDS) or name in NAMES:
             del os.environ[name]
+    os.umask(0o022)  # a file that everyone may write would be refused
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
