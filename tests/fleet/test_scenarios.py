@@ -49,6 +49,6 @@ SCENARIOS = {
 
 def test_every_scenario_has_a_test_in_this_suite() -> None:
     assert [int(what.split()[0]) for what in SCENARIOS] == list(range(1, 36))
-    modules = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+    modules = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
     found = {name for text in modules for name in re.findall(r"def test_(\w+)\(", text)}
     assert set(SCENARIOS.values()) - found == set()
