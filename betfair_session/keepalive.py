@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 import weakref
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .arguments import checked_handle, checked_hook, checked_interval
+from .betfair.http import proxy_in_environment
 from .betfair.jurisdictions import SHORTEST_SESSION
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import Closable, NamedTuple, clocks
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
 
 _log = Log("betfair_session.keepalive")
 
+_NEEDED = (
+    *("hashlib", "betfair_session.betfair.transport", "betfair_session.login.runner"),
+    "betfair_session.certificates.fitness",
+)
+_NEEDED_BY_A_PROXY = ("betfair_session.betfair.by_requests",)
 _MOST = timedelta(hours=1)
 _RETRY_SECONDS = (15.0, 30.0, 60.0)  # after the first, second and each later failure in a row
 _SLICE_SECONDS = 5.0  # a wait stands still while the machine sleeps, so read the clocks this often
@@ -158,10 +166,8 @@ class KeepAlive(Closable):
             IdentityUnavailable: no thread can be started.
         """
         # Here, since a child that is forked while a thread imports them would wait for ever.
-        from .betfair import transport
-        from .login import runner
-
-        del runner, transport
+        for name in (*_NEEDED, *(_NEEDED_BY_A_PROXY if proxy_in_environment() else ())):
+            import_module(name)
         with self._lock.mine():
             if self.running and not self._stopping.is_set():
                 return self
@@ -200,12 +206,16 @@ class KeepAlive(Closable):
         return self.start()
 
     def _run(self) -> None:
+        told_to = False
         try:
-            since = clocks.now()
-            while not (self._rest(self.run_once(), since) and self._ended()):
+            # A hook of a betting call, which has an end, may have started it.
+            with clocks.bounded(lambda: math.inf):
                 since = clocks.now()
+                while not (self._rest(self.run_once(), since) and self._ended()):
+                    since = clocks.now()
+            told_to = True
         finally:
-            if not self._stopping.is_set():
+            if not (told_to or self._stopping.is_set()):
                 _log.tell(CRITICAL, "%r is no longer kept alive: the thread ended", self._session)
 
     def _ended(self) -> bool:

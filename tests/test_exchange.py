@@ -184,6 +184,20 @@ def test_nobody_logs_in_for_a_call_that_was_given_up(front: Front) -> None:
     assert session.token()
 
 
+def test_a_login_that_takes_too_long_does_not_hide_that_bets_may_stand(front: Front) -> None:
+    """The first answer is lost, the session dies, and another machine holds the lock."""
+    session = front.session(login_timeout=3.0)
+    with Exchange(session, timeout=30) as exchange:
+        exchange.call(READING)
+        front.sandbox.fault("betting", "lost")
+        with front.under_way("betting", lambda: exchange.call(ORDER, BET), "after") as call:
+            front.sandbox.expire_all()
+            lock = locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time())
+            front.lock.write_bytes(locks.encode(lock))
+        assert failure(call.result).landed
+    assert len(front.sandbox.orders()) == 1
+
+
 def test_a_bundle_that_is_gone_sends_no_order(betting_session: Session, tmp_path: Path) -> None:
     bundle = tmp_path / "authorities.pem"
     bundle.write_bytes(Path(str(betting_session.client.verify)).read_bytes())

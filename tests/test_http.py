@@ -34,8 +34,14 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
 )
-from betfair_session.betfair.by_requests import ByRequests, OwnSession, failure_of
-from betfair_session.betfair.http import IDLE_SECONDS, Direct, connecting, proxy_in_environment
+from betfair_session.betfair.by_requests import ByRequests, OwnAdapter, OwnSession, failure_of
+from betfair_session.betfair.http import (
+    IDLE_SECONDS,
+    LINGER,
+    Direct,
+    connecting,
+    proxy_in_environment,
+)
 from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks
 from betfair_session.sandbox import Sandbox
@@ -313,6 +319,13 @@ def test_a_session_of_our_kind_trusts_only_what_it_was_told_of(
             with OwnSession(verify=sandbox.ca_bundle, proxies=given) as session:
                 assert session.get(url, timeout=30, proxies=named).status_code == 404
             assert proxy.connections == used
+
+
+def test_what_was_not_sent_is_dropped_through_a_proxy_too() -> None:
+    """tests/test_exchange.py shows what for."""
+    adapter = OwnAdapter()
+    for manager in (adapter.poolmanager, adapter.proxy_manager_for("http://127.0.0.1:1")):
+        assert LINGER in manager.connection_pool_kw["socket_options"]
 
 
 def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(

@@ -160,7 +160,8 @@ def test_it_starts_again_after_an_interrupted_stop(
     keeping.stop()
 
 
-def test_it_outlives_the_call_whose_hook_has_started_it(front: Front) -> None:
+@pytest.mark.parametrize("whose", ["the session's", "the request's"])
+def test_it_outlives_the_call_whose_hook_has_started_it(front: Front, whose: str) -> None:
     """Within a betting call, which has an end; or its thread would log nobody in from then on."""
     reports, left = Reports(), [10.0]
     keeping: list[KeepAlive] = []
@@ -169,9 +170,11 @@ def test_it_outlives_the_call_whose_hook_has_started_it(front: Front) -> None:
         if not keeping:
             keeping.append(KeepAlive(handle, every=SOON, on_report=reports.put).start())
 
-    handle = front.session(on_event=hook)
+    ours = whose == "the session's"
+    handle = front.session(on_event=hook if ours else None)
     with clocks.bounded(lambda: left[0]):
         assert handle.token()
+        hook(None)
     left[0] = 0.0
     reports.more(1)
     front.sandbox.expire_all()

@@ -107,7 +107,8 @@ class OwnAdapter(HTTPAdapter):
             connections: how many are kept for each host.
             context: a TLS context with the client certificate; None for requests' own.
         """
-        self._context: dict[str, Any] = {"ssl_context": context} if context else {}
+        self._pools: dict[str, Any] = {"ssl_context": context} if context else {}
+        self._pools["socket_options"] = [*HTTPConnection.default_socket_options, LINGER]
         self._sizes = (DEFAULT_POOLSIZE, connections)
         super().__init__(*self._sizes)  # by default it retries nothing
         reset_in_child(self)
@@ -120,15 +121,13 @@ class OwnAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         """Make the pool; see HTTPAdapter."""
-        options = [*HTTPConnection.default_socket_options, LINGER]
-        settings = {**kwargs, "socket_options": options, **self._context}
-        super().init_poolmanager(*args, **settings)
+        super().init_poolmanager(*args, **{**kwargs, **self._pools})
         _use_own_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
         """Return a proxy's pool; see HTTPAdapter."""
         known = proxy in self.proxy_manager
-        manager = super().proxy_manager_for(proxy, **{**kwargs, **self._context})
+        manager = super().proxy_manager_for(proxy, **{**kwargs, **self._pools})
         if not known:
             _use_own_pools(manager)
         return manager

@@ -74,12 +74,13 @@ class Source(NamedTuple):
     def shown(self) -> str:
         """The name for people: of a path that may be a password, only the part that exists.
 
-        That is one in the working directory, without a usual ending.
+        That is one in the working directory, or in none, without a usual ending.
         """
-        here, directory = pinned(""), os.path.dirname(self.name)
-        inside = directory == here or (here != os.sep and directory.startswith(here + os.sep))
+        here, parts = pinned(""), Path(self.name).parts
+        inside = not os.path.isabs(self.name) or self.name.startswith(os.path.join(here, ""))
+        below_the_root = here == os.sep and len(parts) > 2 and os.path.exists(Path(*parts[:2]))  # noqa: PLR2004 - "/", a directory and more
         usual = self.content is not None or self.name.lower().endswith(_ENDINGS)
-        if usual or not inside or os.path.exists(self.name):
+        if usual or below_the_root or not inside or os.path.exists(self.name):
             return self.name
         parents = (str(each) for each in Path(self.name).parents if os.path.exists(each))
         return os.path.join(next(parents, ""), "…")

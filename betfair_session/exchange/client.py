@@ -164,18 +164,17 @@ class Exchange(Closable):
         send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
         try:
             response = budget.spend_on(send)
-        except (OverrunError, LoginTimeout) as error:
-            if isinstance(error, LoginTimeout) and budget.left() > 0:
-                raise
+        except (OverrunError, BetfairSessionError) as error:
             detail = f"it took longer than {seconds:.1f} s"
+            over = isinstance(error, LoginTimeout) and budget.left() <= 0
+            if not (over or isinstance(error, OverrunError)):
+                if reads or not budget.unknown:
+                    raise
+                what = f"had no answer from {self._host}, and no session to repeat it with: {error}"
+                raise exchange_error(name, what, unknown=True) from error
             if not budget.unknown:
                 what = f"was not sent: {detail} to get the session, or an earlier answer"
                 raise exchange_error(name, what, unknown=False) from None
-        except BetfairSessionError as error:
-            if reads or not budget.unknown:
-                raise
-            what = f"had no answer from {self._host}, and no session to repeat it with: {error}"
-            raise exchange_error(name, what, unknown=True) from error
         except Exception as error:  # requests' own, or any that a tracing tool raises
             if interruption(error):
                 raise

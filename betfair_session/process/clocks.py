@@ -80,11 +80,6 @@ def bounded(left: Callable[[], float]) -> Iterator[None]:
         _left.reset(before)
 
 
-def bound() -> Callable[[], float]:
-    """Return the function that tells `left`, for other contexts."""
-    return _left.get()
-
-
 def left() -> float:
     """Return the seconds that the caller still waits, at most; infinite outside of `bounded`."""
     return _left.get()()

@@ -41,13 +41,14 @@ class _Call(Outcome[T]):
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
         leader: the thread that does the work; None before it has begun.
+        given_up: whether its caller had given up when it failed.
     """
 
     def __init__(self, deadline: float, leader: int | None = None) -> None:
         super().__init__()
         self.deadline = deadline
         self.leader = leader
-        self._left = clocks.bound()
+        self.given_up = False
         self._began, self._seconds = clocks.now(), deadline - time.monotonic()
 
     def shared(self, deadline: float) -> tuple[T, bool] | None:
@@ -66,7 +67,7 @@ class _Call(Outcome[T]):
         if interruption(error):
             return None
         if isinstance(error, IdentityUnavailable | StoreUnavailable):
-            if self._left() <= 0:
+            if self.given_up:
                 return None
             late = time.monotonic() > self.deadline - _SHORT_SECONDS
             if late and deadline > self.deadline + _SHORT_SECONDS:
@@ -197,6 +198,7 @@ class SingleFlight(Generic[T]):
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - result() raises it
+            call.given_up = clocks.left() <= 0
             self._leave(call, error)
         else:
             self._forget(call)

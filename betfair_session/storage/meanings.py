@@ -198,7 +198,8 @@ def check_google_token(token: object) -> None:
 
     The drivers would send it as an access token, or show it.
     """
-    given = {"token": token, _GOOGLE_FILE: os.environ.get(_GOOGLE_FILE)}
+    usual = token in {None, "google_default"} if isinstance(token, str | None) else False
+    given = {"token": token, _GOOGLE_FILE: os.environ.get(_GOOGLE_FILE) if usual else None}
     for name, text in given.items():
         if isinstance(text, str) and text.lstrip().startswith("{"):
             told = f"{name} holds a key file's content; give its path, or `token` as a mapping"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -156,17 +157,16 @@ def _azure(options: _Options) -> _Options:
     """Take from adlfs's options those that need more than another name; return obstore's."""
     config: _Options = {}
     text, named = options.pop("connection_string", None), options.get("account_name")
-    given = text is not None
-    if not given and "account_host" not in options:
-        text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")  # adlfs reads it, obstore does not
     if text is not None:
         config = _connection_string(text)
         if named not in {None, config["account_name"]}:
-            if given:
-                raise ConfigurationError(
-                    "the URL, or account_name, and the connection string name different accounts"
-                )
-            config = {}  # the variable is about another account
+            message = "the URL, or account_name, and the connection string name different accounts"
+            raise ConfigurationError(message)
+    elif not options.keys() - {"account_name"}:  # else these are the credentials, or another host
+        text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")  # adlfs reads it, obstore does not
+        with suppress(ConfigurationError) if named else nullcontext():
+            found = _connection_string(text) if text else {}
+            config = found if named in {None, found.get("account_name")} else {}
     host = options.pop("account_host", None)
     if host is not None:
         config["endpoint"] = f"https://{host}"

@@ -146,10 +146,14 @@ def test_a_key_of_googles_in_a_files_place_is_sent_nowhere(
 ) -> None:
     """The drivers would send it, in a URL or as an access token, or show it."""
     bucket, key = gcs.new_bucket(), json.dumps({"private_key": "hidden1/hidden1"})
-    given = {"token": key} if place == "token" else {}
-    if not given:
+    options = {**bucket.options, "token": key}
+    if place != "token":
         nowhere.setenv(place, key)
-    store = open_store(driver + bucket.url(), {**bucket.options, **given})
+        with open_store(driver + bucket.url(), {**options, "token": "anon"}) as store:
+            assert get(store) is None  # nobody looks at the variable then
+        gcs.requests.clear()
+        del options["token"]
+    store = open_store(driver + bucket.url(), options)
     with store, pytest.raises(ConfigurationError) as caught:
         get(store)
     assert place in str(caught.value)
@@ -252,6 +256,10 @@ def test_a_url_and_a_connection_string_mean_one_account(
         nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", string.format("urls", service.port))
         with open_store(url) as store:
             assert get(store) is None
+        assert b"sharedkey urls:" in service.heard.lower()
+    for none_given in ("", "AccountKey=a2V5"):
+        nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", none_given)
+        open_store(url, {"account_key": "a2V5"}).close()
     nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", options["connection_string"])
     with open_store(url) as store, pytest.raises((ConfigurationError, StoreUnavailable)):
         get(store)
