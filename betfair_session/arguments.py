@@ -13,7 +13,7 @@ from .exceptions import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any, NoReturn, ParamSpec, TypeVar
 
     P = ParamSpec("P")
@@ -217,3 +217,50 @@ def checked_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
         name: checked_options(value) if isinstance(value, dict) else value
         for name, value in dict(given).items()
     }
+
+
+# Packages whose filesystems drop an option that their constructor does not name, and the options
+# that they do pass on (s3fs: to botocore's Session).
+_CLOSED = {
+    "s3fs": ("profile", "session_vars", "event_hooks", "include_builtin_handlers"),
+    "gcsfs": (),
+    "fsspec.implementations.memory": (),
+}
+
+
+def check_driver_options(label: str, options: Mapping[str, Any], kind: type[Any]) -> None:
+    """Refuse storage options that an fsspec filesystem would drop, as far as its class shows.
+
+    Many classes pass unknown options on to their driver, such as sshfs to asyncssh. With those,
+    refuse only a name that is almost one of the class's own.
+    """
+    if not options:
+        return
+    import inspect
+
+    inits = [vars(base)["__init__"] for base in kind.__mro__[:-1] if "__init__" in vars(base)]
+    taken = [inspect.signature(init).parameters.values() for init in inits]
+    known = {each.name for init in taken for each in init if each.kind != each.VAR_KEYWORD}
+    known -= {"self", "args"}
+    known.update(("skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"))
+    passes_on = any(each.kind == each.VAR_KEYWORD for each in taken[0])
+    for place, more in _CLOSED.items():
+        if f"{kind.__module__}.".startswith(f"{place}."):
+            passes_on = False
+            known.update(more)
+    check_options(label, options, known, passes_on=passes_on)
+
+
+def check_options(
+    label: str, options: Iterable[str], known: Collection[str], *, passes_on: bool = False
+) -> None:
+    """Refuse unknown storage options; the message says what was probably meant."""
+    for name in options:
+        if name in known:
+            continue
+        from difflib import get_close_matches  # imported only for an unknown option
+
+        near = next(iter(get_close_matches(str(name), known, 1, 0.8)), None)
+        if near or not passes_on:
+            hint = f"did you mean {near!r}?" if near else "correct or remove it"
+            refuse("storage_options", f"{label} takes no storage option {name!r}: {hint}")

@@ -217,7 +217,7 @@ def test_a_store_that_keeps_no_conditions(
 ) -> None:
     """It promises none, or ignores them: a warning, as each process logs in by itself."""
     command.store.mkdir()
-    cloud.forgetful = True
+    cloud.ignores = lambda _: True
     command.in_bucket(cloud_place)
     plainly = {"BETFAIR_SESSION_STORE": f"plain://{command.store}"}
     for changes in ({}, {**plainly, "BETFAIR_STORAGE_OPTIONS": ""}):

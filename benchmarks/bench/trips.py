@@ -122,7 +122,7 @@ def section(figures: Mapping[str, Any]) -> str:
     return f"""{table(head, rows)}
 
 - *resume*, *trusted*, *first login*: requests of one fresh process to the store + to Betfair,
-  counted between them. The S3 server is not Amazon's, so its conditions are tried out with one more
+  counted between them. The S3 server is not Amazon's, so each condition is tried out with one more
   write and one more read, and the lock is read before it is made. obstore writes to Google by XML,
   which fake-gcs-server does not take: a gateway of ours (`long/rare_servers/gcs_xml.py`) turns each
   PUT and DELETE into a JSON call.

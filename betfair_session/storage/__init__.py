@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from functools import partial
 
-from betfair_session.arguments import refuse
+from betfair_session.arguments import check_driver_options, refuse
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Protocol
 from betfair_session.process.threads import run_until
@@ -20,7 +20,6 @@ from .location import (
     GCS,
     LOCAL,
     S3,
-    check_driver_options,
     check_ends,
     check_store,
     is_chained,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from betfair_session.arguments import refuse
+from betfair_session.arguments import check_driver_options, refuse
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
 from betfair_session.process.log import DEBUG, WARNING, Log
@@ -21,7 +21,7 @@ from betfair_session.tokens import blank
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, seconds_of
 from .errors import Operation, attempt, verb_of
 from .judging import judge
-from .location import LOCK_SUFFIX, check_driver_options, redact
+from .location import LOCK_SUFFIX, redact
 from .meanings import Known, Sent
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class CloudStore(TokenStore):
             check_driver_options(self.label, self._options, self._kind)
         # fsspec's filesystems, and everything on an event loop, do not survive a fork.
         self._ours: Once[Driver] = Once()
+        self._proven: set[bool] = set()  # which conditions are: for ABSENT, and for a version
 
     def _check_process(self) -> None:
         """Raise ConfigurationError where the driver cannot work in this process."""
@@ -156,7 +157,7 @@ class CloudStore(TokenStore):
             if not self.atomic:
                 return self._check_then_write(target, content, expect)
             version = self._write_if(target, content, expect, lock=lock)
-            if lock and self.probe:
+            if lock and self.probe and (expect is ABSENT) not in self._proven:
                 return self._probe_write(target, content, expect, version)
             return version
 
@@ -258,7 +259,8 @@ class CloudStore(TokenStore):
                 "config_kwargs={'request_checksum_calculation': 'when_required'}"
             )
             raise Known(message, "configuration", Sent.MAYBE)
-        self.probe = False
+        self._proven.add(expect is ABSENT)  # some keep that condition and not the other
+        self.probe = len(self._proven) < 2  # noqa: PLR2004 - the two
         if ignored:
             self._distrust("ignores them")
         return version

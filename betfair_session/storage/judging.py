@@ -149,8 +149,9 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
         # a live token look absent, or report another process's write that never happened.
         told = f"{status}, not in the store's format; is the endpoint right, or did a proxy answer?"
         return Judgement("server", Sent.MAYBE, told)
-    # Google's own reason, and a key's permission instead of a bucket's.
-    telling = reason in {"other", "doubtful"} or code == "forbidden" or "kms:" in text
+    # Google's own reason, a key's permission instead of a bucket's, and whose policy forbids it.
+    own = code == "forbidden" or any(each in text for each in ("kms:", "not authorized to"))
+    telling = own or reason in {"other", "doubtful"}
     more = meanings.ADVICE.get(code) or (text if telling else "")
     if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
         more = "the answer does not say what is missing"

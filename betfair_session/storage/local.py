@@ -22,6 +22,7 @@ import stat
 import time
 from functools import partial
 
+from betfair_session.arguments import check_options
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process.log import WARNING, Log
 from betfair_session.process.threads import Lane, OutOfTime, interruption
@@ -30,7 +31,7 @@ from betfair_session.secret import SecretBytes
 from . import local_files as files
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
-from .location import LOCK_SUFFIX, check_options
+from .location import LOCK_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

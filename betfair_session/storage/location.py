@@ -8,8 +8,7 @@ from betfair_session.arguments import refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 LOCK_SUFFIX = ".login"
 """The lock's key is the token's key with this suffix."""
@@ -48,6 +47,7 @@ _URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://.*"
 # The beginning of a mistyped URL: "s3:bucket", "s3:/bucket", "s3:\\bucket", "s3//bucket". A
 # single letter is a Windows drive.
 _MISTYPED = r"([A-Za-z][A-Za-z0-9+.-]+)(:[/\\]*|//+)"
+_ARN = r"(s3://)?arn:aws[\w-]*:s3:(::)?(.*)"
 _DRIVE = r"[A-Za-z]:[/\\]|\\\\"
 _VARIABLE = r"\$[{(A-Za-z_]|%\w+%"
 # A user and password: from a colon before the first slash, unless a port follows, to the last @.
@@ -96,6 +96,7 @@ def check_store(text: str) -> None:
         ConfigurationError: the text is mistyped; the message says what was probably meant.
     """
     check_ends(text)
+    _check_arn(text)
     scheme = scheme_of(text)
     if is_chained(text):
         return
@@ -113,6 +114,16 @@ def check_store(text: str) -> None:
                 "URL: give them as storage options"
             )
             refuse("store", message)
+
+
+def _check_arn(text: str) -> None:
+    """Refuse a bucket's name in the form in which Amazon's console copies it."""
+    if ":aws" in text:
+        import re
+
+        found = re.fullmatch(_ARN, text)
+        if found and (found[2] or not found[1]):
+            _refuse_url(f"s3://{found[3] if found[2] else text}")
 
 
 def _check_host(url: str) -> None:
@@ -143,6 +154,7 @@ def _check_path(path: str) -> None:
     _check_no_url(path)
     if path.startswith(("/", ".")):
         return
+    _check_host(f"://{path}")
     import re
 
     problem = ""
@@ -267,50 +279,3 @@ def is_amazon(endpoint: str | None) -> bool:
     from urllib.parse import urlsplit
 
     return not endpoint or bool(re.fullmatch(_AMAZON_S3, urlsplit(endpoint).hostname or ""))
-
-
-# Packages whose filesystems drop an option that their constructor does not name, and the options
-# that they do pass on (s3fs: to botocore's Session).
-_CLOSED = {
-    "s3fs": ("profile", "session_vars", "event_hooks", "include_builtin_handlers"),
-    "gcsfs": (),
-    "fsspec.implementations.memory": (),
-}
-
-
-def check_driver_options(label: str, options: Mapping[str, Any], kind: type[Any]) -> None:
-    """Refuse storage options that an fsspec filesystem would drop, as far as its class shows.
-
-    Many classes pass unknown options on to their driver, such as sshfs to asyncssh. With those,
-    refuse only a name that is almost one of the class's own.
-    """
-    if not options:
-        return
-    import inspect
-
-    inits = [vars(base)["__init__"] for base in kind.__mro__[:-1] if "__init__" in vars(base)]
-    taken = [inspect.signature(init).parameters.values() for init in inits]
-    known = {each.name for init in taken for each in init if each.kind != each.VAR_KEYWORD}
-    known -= {"self", "args"}
-    known.update(("skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"))
-    passes_on = any(each.kind == each.VAR_KEYWORD for each in taken[0])
-    for place, more in _CLOSED.items():
-        if f"{kind.__module__}.".startswith(f"{place}."):
-            passes_on = False
-            known.update(more)
-    check_options(label, options, known, passes_on=passes_on)
-
-
-def check_options(
-    label: str, options: Iterable[str], known: Collection[str], *, passes_on: bool = False
-) -> None:
-    """Refuse unknown storage options; the message says what was probably meant."""
-    for name in options:
-        if name in known:
-            continue
-        from difflib import get_close_matches  # imported only for an unknown option
-
-        near = next(iter(get_close_matches(str(name), known, 1, 0.8)), None)
-        if near or not passes_on:
-            hint = f"did you mean {near!r}?" if near else "correct or remove it"
-            refuse("storage_options", f"{label} takes no storage option {name!r}: {hint}")

@@ -184,6 +184,7 @@ ADVICE = {
     "IllegalLocationConstraintException": _REGION,
     "KeyBasedAuthenticationNotPermitted": "use a role (anon=False): the account takes no key",
     "PermanentRedirect": _REGION,
+    "TemporaryRedirect": _REGION,
     "WrongRegion": _REGION,
     "RequestTimeTooSkewed": "correct this machine's clock",
 }

@@ -13,9 +13,10 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
+from betfair_session.arguments import check_options
 from betfair_session.exceptions import ConfigurationError
 
-from .location import check_options, is_amazon
+from .location import is_amazon
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,7 @@ def configure(cloud: str, options: _Options) -> tuple[_Options, str | None]:
     """
     own = ("config", "client_options")
     given = _flat({name: value for name, value in options.items() if name not in own})
+    virtual = cloud == "s3" and given.get("addressing_style") == "virtual"
     config: _Options = _translate(cloud, given) | options.get("config", {})
     config = {str(name).lower(): value for name, value in config.items()}
     names = _ENDPOINTS[cloud]
@@ -95,6 +97,9 @@ def configure(cloud: str, options: _Options) -> tuple[_Options, str | None]:
     named = [("the endpoint (endpoint_url)", config[name]) for name in names if name in config]
     named += [(name, os.environ[name]) for name in variables if os.environ.get(name)]
     name, endpoint = named[0] if named else ("", None)
+    if named and virtual:  # or it would take the prefix's first part for the bucket
+        message = f"obstore takes {name} for the bucket's own where addressing_style is 'virtual'"
+        raise ConfigurationError(f"{message}: begin it with the bucket, without that option")
     if named:
         if not (isinstance(endpoint, str) and _URL.fullmatch(endpoint)):
             raise ConfigurationError(f"{name} must begin with https://, or http:// for an emulator")

@@ -111,7 +111,12 @@ class S3Store(LoopStore):
         own_arguments = driver._get_s3_method_kwargs(
             send, driver.req_kw, Bucket=self._bucket, Key=name
         )
-        answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
+        try:
+            answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
+        except RuntimeError as error:  # a process gave credentials that have expired
+            if "expired" not in str(error):
+                raise
+            raise no_credentials(str(error), 401) from error
         return answer
 
     async def _read(self, driver: Driver, name: str) -> StoredObject:

@@ -116,7 +116,7 @@ class Cloud(ObjectServer):
         self.pace = pace  # seconds between two changes of one object; Google takes one a second
         self.headers: dict[str, str | None] = {}  # of usual answers; None leaves one out
         self.etag = '"{}"'  # its form
-        self.forgetful = False  # whether it ignores conditions
+        self.ignores: Callable[[Order], bool] = lambda _: False  # whose conditions
         self.expired: set[str] = set()  # parts of an Authorization
         self.pages: dict[str, Answer] = {}  # what it says at other paths
         self.orders: list[Order] = []  # what it was asked, in order
@@ -217,7 +217,7 @@ class Cloud(ObjectServer):
             missing = missing._replace(message=missing.message.format(order.bucket, order.name))
             if order.verb == "GET":
                 return found or missing
-            unmet = None if self.forgetful else self._unmet(order, found, missing)
+            unmet = None if self.ignores(order) else self._unmet(order, found, missing)
             refusal = unmet or self._too_fast(order)
             if refusal:
                 return refusal

@@ -54,6 +54,8 @@ MEANT: dict[str, list[Any]] = {
         *(f"{mark}s3://bucket/x{mark}" for mark in "\"'` \t\u201c\ufeff\u200b"),
         *("s3://user:hunter2@bucket/x" + end for end in ("\n", "\r", '"', "\0")),
     ],
+    "s3://my-bucket/x": ["arn:aws:s3:::my-bucket/x", "s3://arn:aws-cn:s3:::my-bucket/x"],
+    "s3://arn:aws:s3:eu-west-1:1:accesspoint/x": ["arn:aws:s3:eu-west-1:1:accesspoint/x"],
     "obstore+s3://x": ["obstore+s3:/x"],
     "gs://bucket/x": [Path("gs://bucket/x")],
     "abfs://": [
@@ -69,6 +71,7 @@ MEANT: dict[str, list[Any]] = {
             "s4://bucket",
             "https://b.s3.eu-west-1.amazonaws.com/x",
             "https://s3.amazonaws.com:443/b",
+            "b.s3.eu-west-1.amazonaws.com/x",
         ),
     ],
     "gs://": ["https://storage.googleapis.com/b/x", "https://storage.cloud.google.com/b"],
@@ -228,6 +231,11 @@ def test_a_key_may_be_one_of_an_enumeration() -> None:
         # Obstore would panic at what is no address, and its panic is no Exception.
         ("obstore+s3://b", {"endpoint_url": "localhost:9000"}, "endpoint_url"),
         ("obstore+s3://b", {"endpoint_url": ""}, "endpoint_url"),
+        (
+            "obstore+s3://b",
+            {"endpoint_url": "https://x", "config_kwargs": {"s3": {"addressing_style": "virtual"}}},
+            "addressing_style",
+        ),
         ("obstore+s3://b", {"client_kwargs": {"endpoint_url": "ftp://x"}}, "endpoint_url"),
         ("obstore+gs://b", {"token": "anon", "endpoint_url": "https://"}, "endpoint_url"),
         ("obstore+abfs://b", {"connection_string": "AccountName=n;BlobEndpoint=x:1"}, "endpoint"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from s3fs import S3FileSystem
 from servers.cloudlike import Cloud
-from servers.cloudlike_wire import Order, Says
+from servers.cloudlike_wire import ABSENT, Order, Says
 from servers.listeners import Listener, Stranger, tunnel
 from servers.process import HOST
 
@@ -29,6 +29,10 @@ drivers = pytest.mark.parametrize("driver", ["", "obstore+"])
 
 def conditional(order: Order) -> bool:
     return order.verb == "PUT" and order.expect is not None
+
+
+def replacing(order: Order) -> bool:
+    return conditional(order) and order.expect != ABSENT
 
 
 def checksums(cloud: Cloud) -> list[str]:
@@ -110,7 +114,7 @@ def test_only_amazons_own_s3_is_trusted_untried(host: str) -> None:
 def test_a_server_that_keeps_conditions_is_tried_out_once(
     s3: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """By a second create of the first lock, also if only a profile names the server."""
+    """By a second write of the first lock, for each condition; also if a profile names it."""
     bucket = s3.new_bucket("obstore+" if way == "obstore" else "")
     given: tuple[Any, Any] = (bucket.url(), bucket.options)
     if way in ("profile", "given"):
@@ -123,11 +127,14 @@ def test_a_server_that_keeps_conditions_is_tried_out_once(
         own = ((filesystem, bucket.name), None)
         given = own if way == "given" else (bucket.url(), {"profile": "mine"})
     with open_store(*given) as store:
-        create(store, key=LOCK)
-        assert [each.verb for each in s3.orders] == ["PUT", "PUT", "GET"]
+        version = create(store, key=LOCK)
         create(store, key=f"other-{LOCK}")
-        assert [each.verb for each in s3.orders][3:] == ["PUT"]
+        assert (store.atomic, store.probe) == (True, True)
+        version = put(store, b"second", version, LOCK)
         assert (store.atomic, store.probe) == (True, False)
+        put(store, b"third", version, LOCK)
+        tried, once = ["PUT", "PUT", "GET"], ["PUT"]
+        assert [each.verb for each in s3.orders] == tried + once + tried + once
     # Many refuse one; a filesystem of the caller's own is left as it is.
     assert way == "given" or checksums(s3) == []
 
@@ -166,6 +173,7 @@ def test_object_lock_elsewhere_has_what_it_demands(s3: Cloud, driver: str) -> No
 
 
 @drivers
+@pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize(
     "answer",
     [
@@ -178,22 +186,29 @@ def test_object_lock_elsewhere_has_what_it_demands(s3: Cloud, driver: str) -> No
     ids=str,
 )
 def test_a_server_without_conditions_is_used_by_looking_first(
-    s3: Cloud, answer: Says | None, driver: str, caplog: pytest.LogCaptureFixture
+    s3: Cloud, answer: Says | None, driver: str, caplog: pytest.LogCaptureFixture, *, half: bool
 ) -> None:
-    """If it ignores or refuses conditions, they are not relied on, and one warning says so."""
+    """If it ignores or refuses conditions, they are not relied on, and one warning says so.
+
+    Half: it keeps If-None-Match, and does so with If-Match alone.
+    """
     bucket = s3.new_bucket()
-    s3.forgetful = True
+    refused = replacing if half else conditional
+    s3.ignores = refused
     if answer:
-        s3.fail(conditional, answer=answer)
+        s3.fail(refused, answer=answer)
     with (
         open_store(driver + bucket.url(), bucket.options) as store,
         caplog.at_level(logging.WARNING, "betfair_session.storage"),
     ):
         version = create(store, key=LOCK)
-        assert (store.atomic, store.probe) == (False, False)
+        assert (store.atomic, store.probe) == (half, half)
         assert_conflict(lambda: create(store, b"x", LOCK))
-        assert_conflict(lambda: put(store, b"x", '"another"', LOCK))
+        if not half:
+            assert_conflict(lambda: put(store, b"x", '"another"', LOCK))
         put(store, b"second", version, LOCK)
+        assert (store.atomic, store.probe) == (False, False)
+        assert_conflict(lambda: put(store, b"x", '"another"', LOCK))
         create(store, b"token")
         assert (bucket.get(LOCK), bucket.get("token")) == (b"second", b"token")
     assert len(caplog.records) == 1
@@ -239,4 +254,6 @@ def test_a_server_that_cannot_be_tried_out_keeps_the_lock(s3: Cloud) -> None:
         assert (len(fault.met), store.probe) == (1, True)
         s3.heal()
         put(store, b"second", version, LOCK)
+        assert (store.atomic, store.probe) == (True, True)
+        create(store, key=f"other-{LOCK}")
         assert (store.atomic, store.probe) == (True, False)
