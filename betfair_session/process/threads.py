@@ -59,11 +59,6 @@ def start(
     return thread
 
 
-def is_ending(error: BaseException) -> bool:
-    """Return whether the interpreter refused a thread because it ends; only the text tells."""
-    return isinstance(error, RuntimeError) and "shutdown" in str(error)
-
-
 class Outcome(Generic[T]):
     """A future. That of concurrent.futures would import `logging`, which takes a tenth of a start.
 

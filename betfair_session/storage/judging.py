@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import chain, is_ending
+from betfair_session.process.threads import chain
 
 from . import meanings
-from .meanings import NO_FILE, Known, Sent, clean, text_of
+from .meanings import NO_FILE, Known, Sent, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ class Judgement(NamedTuple):
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     """Find out what a foreign error means; an unknown one is "other" and Sent.MAYBE."""
-    parts, text = [*chain(error)], clean(text_of(error))
+    parts, text = [*chain(error)], clean(error)
     answers = [answer for answer in map(_answer, parts) if answer]
     status, code = answers[0] if answers else (0, "")
     in_full = (_in_full(each, text) for each in parts)
@@ -71,8 +71,8 @@ def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
 def _in_full(error: BaseException, text: str) -> Judgement | None:
     """Judge one error of a chain, if it says everything by itself; else return None."""
     if isinstance(error, Known):
-        return Judgement(*error.meaning, clean(text_of(error)))
-    if is_ending(error):
+        return Judgement(*error.meaning, clean(error))
+    if isinstance(error, RuntimeError) and "shutdown" in str(error):  # only the text tells
         return Judgement("ending", Sent.MAYBE, text)
     lacking = _lacking(error)
     if lacking:
@@ -89,7 +89,7 @@ def _by_types(parts: list[BaseException], text: str, *, cloud: bool) -> Judgemen
     for each in parts:
         meaning = _by_type(each, cloud=cloud)
         if meaning is NO_FILE:
-            return Judgement(*NO_FILE, f"{type(each).__name__}: {clean(text_of(each))}")
+            return Judgement(*NO_FILE, f"{type(each).__name__}: {clean(each)}")
         found += [meaning] if meaning else []
     name = type(parts[0]).__name__
     detail = f"{name}: {text}" if text else name

@@ -262,17 +262,12 @@ TYPES: dict[str, Meaning] = {
 """What an errno, an error's class or a base class means, by root package and name."""
 
 
-def text_of(error: BaseException) -> str:
-    """Return an error's text, or "" if it raises on `str`."""
+def clean(foreign: BaseException | str) -> str:
+    """Return one short line of a foreign text, without queries, credentials or long words."""
     try:
-        return str(error)
+        text = str(foreign)[:_LONGEST_TEXT]
     except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
         return ""
-
-
-def clean(text: str) -> str:
-    """Return one short line of a foreign text, without queries, credentials or long words."""
-    text = text[:_LONGEST_TEXT]
     for pattern, replacement in _CLEANERS:
         text = re.sub(pattern, replacement, text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
