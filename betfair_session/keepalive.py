@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .arguments import checked_handle, checked_hook, checked_interval
-from .betfair.http import proxy_in_environment
 from .betfair.jurisdictions import SHORTEST_SESSION
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import Closable, NamedTuple, clocks
@@ -166,6 +165,8 @@ class KeepAlive(Closable):
             IdentityUnavailable: no thread can be started.
         """
         # Here, since a child that is forked while a thread imports them would wait for ever.
+        from .betfair.http import proxy_in_environment
+
         for name in (*_NEEDED, *(_NEEDED_BY_A_PROXY if proxy_in_environment() else ())):
             import_module(name)
         with self._lock.mine():

@@ -215,13 +215,14 @@ class CloudStore(TokenStore):
         A 412 may mean that the condition does not hold, or that the server supports none. It
         supports none if it answers a lock's write with 412 twice while the condition holds.
         """
+        doubted = self.probe and (expect is ABSENT) not in self._proven
         for _ in range(2):
             try:
                 return self._write_once(target, content, expect)
             except Exception as error:
                 judged = judge(error, cloud=True)
-                unknown = self.probe and judged.knows_no_conditions
-                unmet = self.probe and lock and judged.status == 412  # noqa: PLR2004 - HTTP
+                unknown = doubted and judged.knows_no_conditions
+                unmet = doubted and lock and judged.status == 412  # noqa: PLR2004 - HTTP
                 # After a 409 or 412 without a known code, read whether the condition holds.
                 if not (unknown or unmet or judged.reason == "doubtful"):
                     raise

@@ -199,7 +199,7 @@ def check_google_token(token: object) -> None:
 
     The drivers would send it as an access token, or show it.
     """
-    usual = token in {None, "google_default"} if isinstance(token, str | None) else False
+    usual = isinstance(token, str | None) and token in {None, "google_default", "cloud"}
     given = {"token": token, _GOOGLE_FILE: os.environ.get(_GOOGLE_FILE) if usual else None}
     for name, text in given.items():
         if isinstance(text, str) and text.lstrip().startswith("{"):

@@ -99,7 +99,8 @@ def configure(cloud: str, options: _Options) -> tuple[_Options, str | None]:
     name, endpoint = named[0] if named else ("", None)
     if named and virtual:  # or it would take the prefix's first part for the bucket
         message = f"obstore takes {name} for the bucket's own where addressing_style is 'virtual'"
-        raise ConfigurationError(f"{message}: begin it with the bucket, without that option")
+        instead = "config={'virtual_hosted_style_request': True}"
+        raise ConfigurationError(f"{message}: begin it with the bucket, and give {instead} instead")
     if named:
         if not (isinstance(endpoint, str) and _URL.fullmatch(endpoint)):
             raise ConfigurationError(f"{name} must begin with https://, or http:// for an emulator")
@@ -167,11 +168,13 @@ def _azure(options: _Options) -> _Options:
         if named not in {None, config["account_name"]}:
             message = "the URL, or account_name, and the connection string name different accounts"
             raise ConfigurationError(message)
-    elif not options.keys() - {"account_name"}:  # else these are the credentials, or another host
+    elif "account_host" not in options:
         text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")  # adlfs reads it, obstore does not
         with suppress(ConfigurationError) if named else nullcontext():
             found = _connection_string(text) if text else {}
             config = found if named in {None, found.get("account_name")} else {}
+        if options.keys() - {"account_name"}:  # credentials of the caller's own
+            config = {each: config[each] for each in config.keys() - {"account_key", "sas_key"}}
     host = options.pop("account_host", None)
     if host is not None:
         config["endpoint"] = f"https://{host}"

@@ -257,6 +257,10 @@ def test_a_url_and_a_connection_string_mean_one_account(
         with open_store(url) as store:
             assert get(store) is None
         assert b"sharedkey urls:" in service.heard.lower()
+        mine = {"sas_token": "sv=1&sig=mine", "account_name": "urls"}
+        with open_store(f"{driver}abfs://c/x", mine) as store:
+            get(store)
+        assert service.heard.lower().count(b"sharedkey urls:") == (1 if driver else 2)
     for none_given in ("", "AccountKey=a2V5"):
         nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", none_given)
         open_store(url, {"account_key": "a2V5"}).close()

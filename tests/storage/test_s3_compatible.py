@@ -135,6 +135,10 @@ def test_a_server_that_keeps_conditions_is_tried_out_once(
         put(store, b"third", version, LOCK)
         tried, once = ["PUT", "PUT", "GET"], ["PUT"]
         assert [each.verb for each in s3.orders] == tried + once + tried + once
+        s3.fail(conditional, answer=Says(501, "NotImplemented"))
+        with pytest.raises(StoreError):  # what was proven is not doubted
+            put(store, b"fourth", version, LOCK)
+        assert store.atomic
     # Many refuse one; a filesystem of the caller's own is left as it is.
     assert way == "given" or checksums(s3) == []
 
