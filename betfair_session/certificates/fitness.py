@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import interruption
+from betfair_session.process.threads import quietly
 
 from .reading import attempt
 
@@ -191,11 +191,7 @@ def _as_path(content: bytes) -> Iterator[str]:
             yield path
     finally:
         if not path.startswith("/proc/"):
-            try:
-                os.unlink(path)
-            except OSError as error:  # on Windows a virus scanner may have it open
-                if interruption(error):
-                    raise
+            quietly(os.unlink, path)  # on Windows a virus scanner may have it open
 
 
 def _memory_file() -> tuple[int, str] | None:

@@ -76,13 +76,14 @@ class Source(NamedTuple):
 
         That is one in the working directory, or in none, without a usual ending.
         """
-        here, parts = pinned(""), Path(self.name).parts
+        here, path = pinned(""), Path(self.name)
         inside = not os.path.isabs(self.name) or self.name.startswith(os.path.join(here, ""))
-        below_the_root = here == os.sep and len(parts) > 2 and os.path.exists(Path(*parts[:2]))  # noqa: PLR2004 - "/", a directory and more
+        first = path.parents[-2:-1]  # the directory in the root that it is below
+        below_the_root = here == os.sep and any(map(os.path.exists, first))
         usual = self.content is not None or self.name.lower().endswith(_ENDINGS)
         if usual or below_the_root or not inside or os.path.exists(self.name):
             return self.name
-        parents = (str(each) for each in Path(self.name).parents if os.path.exists(each))
+        parents = (str(each) for each in path.parents if os.path.exists(each))
         return os.path.join(next(parents, ""), "…")
 
 

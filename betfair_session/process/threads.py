@@ -287,6 +287,17 @@ def interruption(error: BaseException) -> BaseException | None:
     return next((each for each in chain(error) if _from_handler(each)), None)
 
 
+def quietly(step: Callable[..., object], *given: object) -> bool:
+    """Do what nothing depends on; return whether it worked."""
+    try:
+        step(*given)
+    except OSError as error:
+        if interruption(error):
+            raise
+        return False
+    return True
+
+
 def _from_handler(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

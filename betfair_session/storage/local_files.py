@@ -8,7 +8,7 @@ import os
 import stat
 import time
 
-from betfair_session.process.threads import interruption
+from betfair_session.process.threads import interruption, quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -242,17 +242,6 @@ def link(temporary: str, path: str) -> None:
 def remove(path: str) -> None:
     """Remove a file; ignore errors."""
     quietly(os.unlink, path)
-
-
-def quietly(step: Callable[..., object], *given: object) -> bool:
-    """Do what a write does not depend on; return whether it worked."""
-    try:
-        step(*given)
-    except OSError as error:
-        if interruption(error):
-            raise
-        return False
-    return True
 
 
 def sleep_up_to(seconds: float) -> None:
