@@ -19,7 +19,7 @@ from .exceptions import (
 from .login.account import store_call_end
 from .process import AsyncClosable, clocks
 from .process.log import Reporter
-from .process.single_flight import NeedsLoginError, SingleFlight, in_thread
+from .process.single_flight import NeedsLoginError, SingleFlight, await_for, in_thread, wait_for
 from .process.trust import Trust
 from .secret import Secret
 from .storage.contract import MARGIN_SECONDS
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .betfair.identity import IdentityClient
     from .login.account import Account
     from .login.lock import Memory
+    from .process.single_flight import Waits
     from .process.trust import Held
     from .storage.contract import StoredObject, TokenStore
 
@@ -92,34 +93,14 @@ class Session(AsyncClosable):
         held = self._trust.held
         if held.since <= _wall() < held.soon or held.fresh:
             return held.token
-        deadline = deadline_of(timeout, self._account.login_timeout)
-        wait = not held.usable or held is self._due
-        while True:
-            work = partial(self._find_or_postpone, deadline, may_log_in=wait)
-            with suppress(NeedsLoginError):
-                found = self._flight.join(work, deadline=deadline, wait=wait)
-                if found:
-                    return found[0].reveal()
-                if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
-                    return held.token
-            wait = True  # this call is here to wait for a login, too
+        return wait_for(self._found(timeout))
 
     async def atoken(self, timeout: float | None = None) -> str:
         """Return a live session token as `token` does."""
         held = self._trust.held
         if held.fresh:
             return held.token
-        deadline = deadline_of(timeout, self._account.login_timeout)
-        wait = not held.usable or held is self._due
-        while True:
-            work = partial(self._find_or_postpone, deadline, may_log_in=wait)
-            with suppress(NeedsLoginError):
-                found = await self._flight.ajoin(work, deadline=deadline, wait=wait)
-                if found:
-                    return found[0].reveal()
-                if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
-                    return held.token
-            wait = True
+        return await await_for(self._found(timeout, task=True))
 
     def renew(self, rejected: str, *, timeout: float | None = None) -> str:
         """Return a live token after the betting API rejected one.
@@ -139,13 +120,13 @@ class Session(AsyncClosable):
         """
         refused = Secret(rejected)
         del rejected  # no traceback may show it
-        return self._renewed(refused) or self._asked_anew(timeout, refused)
+        return wait_for(self._asked_anew(timeout, refused))
 
     async def arenew(self, rejected: str, *, timeout: float | None = None) -> str:
         """Return a live token as `renew` does."""
         refused = Secret(rejected)
         del rejected  # no traceback may show it
-        return self._renewed(refused) or await self._aasked_anew(timeout, refused)
+        return await await_for(self._asked_anew(timeout, refused, task=True))
 
     def verify(self, timeout: float | None = None) -> str:
         """Ask Betfair now, even inside a trust window; this extends the session, or renews it.
@@ -159,11 +140,11 @@ class Session(AsyncClosable):
         Raises:
             BetfairSessionError: as `SessionManager.get_session`.
         """
-        return self._asked_anew(timeout)
+        return wait_for(self._asked_anew(timeout))
 
     async def averify(self, timeout: float | None = None) -> str:
         """Ask Betfair now, as `verify` does."""
-        return await self._aasked_anew(timeout)
+        return await await_for(self._asked_anew(timeout, task=True))
 
     def logout(self) -> None:
         """End the stored session and remove or blank the object; fine if there is none.
@@ -206,27 +187,38 @@ class Session(AsyncClosable):
     def __repr__(self) -> str:
         return f"Session({self._store.label!r}, {self._key!r})"
 
-    def _renewed(self, refused: Secret) -> str | None:
-        """Return the token by which this process has already replaced a rejected one."""
-        self._trust.doubt(refused)
+    def _found(self, timeout: float | None, *, task: bool = False) -> Waits[str]:
+        """Return a live token; without an answer soon, the current one while it is usable."""
         held = self._trust.held
-        return held.token if held.fresh else None
+        deadline = deadline_of(timeout, self._account.login_timeout)
+        wait = not held.usable or held is self._due
+        while True:
+            work = partial(self._find_or_postpone, deadline, may_log_in=wait)
+            with suppress(NeedsLoginError):
+                found = yield from self._flight.join(work, deadline=deadline, task=task, wait=wait)
+                if found:
+                    return found[0].reveal()
+                if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
+                    return held.token
+            wait = True  # this call is here to wait for a login, too
 
-    def _asked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
-        """Return a token that Betfair, asked from now on, calls alive."""
+    def _asked_anew(
+        self, timeout: float | None, refused: Secret | None = None, *, task: bool = False
+    ) -> Waits[str]:
+        """Return a token that Betfair, asked from now on, calls alive.
+
+        Or the one by which this process has already replaced a `refused` one.
+        """
+        if refused is not None:
+            self._trust.doubt(refused)
+            held = self._trust.held
+            if held.fresh:
+                return held.token
         deadline = deadline_of(timeout, self._account.login_timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
-            found = self._flight.join(ask, deadline=deadline)
+            found = yield from self._flight.join(ask, deadline=deadline, task=task)
             # What another thread found may be older than the rejection, or come from the store.
-            if found and (found[1] or refused not in {None, found[0]}):
-                return found[0].reveal()
-
-    async def _aasked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
-        deadline = deadline_of(timeout, self._account.login_timeout)
-        ask = partial(self._ask_betfair, deadline)
-        while True:
-            found = await self._flight.ajoin(ask, deadline=deadline)
             if found and (found[1] or refused not in {None, found[0]}):
                 return found[0].reveal()
 

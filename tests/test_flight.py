@@ -33,9 +33,9 @@ from betfair_session import (
     LoginTimeout,
     StoreUnavailable,
 )
-from betfair_session.process import clocks, single_flight, threads
+from betfair_session.process import T, clocks, single_flight, threads
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
-from betfair_session.process.single_flight import SingleFlight
+from betfair_session.process.single_flight import SingleFlight, await_for, wait_for
 from betfair_session.process.threads import Lane, Once, Outcome, OutOfTime
 
 FAR = within(86_400)
@@ -44,6 +44,22 @@ Found = tuple[str, bool] | BaseException | None
 
 def alone() -> str:
     return "alone"
+
+
+def join(
+    flight: SingleFlight[T],
+    work: Callable[[], T],
+    **how: Any,  # noqa: ANN401 - as SingleFlight.join's
+) -> tuple[T, bool] | None:
+    return wait_for(flight.join(work, **how))
+
+
+async def ajoin(
+    flight: SingleFlight[T],
+    work: Callable[[], T],
+    **how: Any,  # noqa: ANN401
+) -> tuple[T, bool] | None:
+    return await await_for(flight.join(work, task=True, **how))
 
 
 def ways(flight: SingleFlight[str], deadline: float = FAR) -> list[Callable[[], Found]]:
@@ -59,8 +75,8 @@ def ways(flight: SingleFlight[str], deadline: float = FAR) -> list[Callable[[], 
         return asked
 
     return [
-        outcome(lambda: flight.join(alone, deadline=deadline)),
-        outcome(lambda: asyncio.run(flight.ajoin(alone, deadline=deadline))),
+        outcome(lambda: join(flight, alone, deadline=deadline)),
+        outcome(lambda: asyncio.run(ajoin(flight, alone, deadline=deadline))),
     ]
 
 
@@ -84,7 +100,7 @@ def led(
 
     def lead() -> Found:
         try:
-            return flight.join(work, deadline=deadline)
+            return join(flight, work, deadline=deadline)
         except BaseException as raised:  # noqa: BLE001 - a test looks at it
             return raised
 
@@ -150,7 +166,7 @@ def test_what_comes_afterwards_keeps_only_the_call_that_did_the_work(*, task: bo
         first = pool.submit(ways(flight)[task])
         assert began.wait(60)
         flight._afterwards = lambda: None
-        assert flight.join(alone, deadline=FAR) == ("alone", True)
+        assert join(flight, alone, deadline=FAR) == ("alone", True)
         assert not first.done()
         go.set()
         assert first.result() == ("alone", True)
@@ -160,14 +176,14 @@ def test_a_signal_handler_may_not_ask_for_its_own_threads_call() -> None:
     """It would wait for itself; it may check whether there is one."""
 
     def work() -> str:
-        assert flight.join(alone, deadline=FAR, wait=False) is None
+        assert join(flight, alone, deadline=FAR, wait=False) is None
         with pytest.raises(ConfigurationError):
-            flight.join(alone, deadline=within(5))
+            join(flight, alone, deadline=within(5))
         return "done"
 
     flight: SingleFlight[str] = SingleFlight()
-    assert flight.join(work, deadline=FAR) == ("done", True)
-    assert asyncio.run(flight.ajoin(work, deadline=FAR)) == ("done", True)
+    assert join(flight, work, deadline=FAR) == ("done", True)
+    assert asyncio.run(ajoin(flight, work, deadline=FAR)) == ("done", True)
 
 
 class Interrupting(dict[int, Any]):
@@ -225,7 +241,7 @@ def struck_at(place: int, struck: str) -> list[Found]:
             found: Found
             sys.setprofile(strikes if struck == who else None)
             try:
-                found = flight.join(work, deadline=FAR)
+                found = join(flight, work, deadline=FAR)
             except KeyboardInterrupt as error:
                 found = error
             finally:
@@ -309,7 +325,7 @@ def test_a_child_waits_for_no_thread_of_its_parent() -> None:
 
     def use(work: Callable[[], str]) -> object:
         with lock.mine():
-            return flight.join(work, deadline=within(20))
+            return join(flight, work, deadline=within(20))
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(use, stay)
@@ -321,10 +337,10 @@ def test_a_child_waits_for_no_thread_of_its_parent() -> None:
 
     def hook() -> None:
         hooked._afterwards = lambda: None  # the child's own hook
-        found.append(in_a_child(lambda: hooked.join(alone, deadline=within(20))))
+        found.append(in_a_child(lambda: join(hooked, alone, deadline=within(20))))
 
     hooked: SingleFlight[str] = SingleFlight(hook)
-    assert hooked.join(alone, deadline=FAR) == ("alone", True)
+    assert join(hooked, alone, deadline=FAR) == ("alone", True)
     assert found == [("alone", True)]
 
 
@@ -340,15 +356,15 @@ def test_who_can_do_without_a_result_waits_only_a_moment_for_it(
         return "late"
 
     asks: list[Callable[[], Found]] = [
-        lambda: flight.join(work, deadline=FAR, wait=False),
-        lambda: asyncio.run(flight.ajoin(work, deadline=FAR, wait=False)),
+        lambda: join(flight, work, deadline=FAR, wait=False),
+        lambda: asyncio.run(ajoin(flight, work, deadline=FAR, wait=False)),
     ]
     for ask in asks:
         go_on.clear()
         callers = joined(flight)
         assert [ask(), ask()] == [None, None]
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(lambda: flight.join(alone, deadline=FAR))
+            asked = pool.submit(lambda: join(flight, alone, deadline=FAR))
             for _ in range(2):
                 callers.get(timeout=60)
             go_on.set()
@@ -377,9 +393,9 @@ def test_what_is_older_than_a_freeze_is_not_shared(monkeypatch: pytest.MonkeyPat
 
         with ThreadPoolExecutor(2) as pool, monkeypatch.context() as frozen:
             callers = joined(flight)
-            first = pool.submit(flight.join, work, deadline=within(60))
+            first = pool.submit(join, flight, work, deadline=within(60))
             assert begun.wait(60)
-            second = pool.submit(flight.join, alone, deadline=FAR)
+            second = pool.submit(join, flight, alone, deadline=FAR)
             callers.get(timeout=60)
             frozen.setattr(clocks, "wall", lambda: time.time() + 3600)
             go_on.set()
@@ -401,14 +417,14 @@ def test_what_fails_for_one_who_has_given_up_is_not_shared(left: float) -> None:
     def lead() -> Found:
         try:
             with clocks.bounded(lambda: lefts[0]):
-                return flight.join(work, deadline=FAR)
+                return join(flight, work, deadline=FAR)
         finally:
             lefts[0] = 0.0
 
     with ThreadPoolExecutor(2) as pool:
         callers, first = joined(flight), pool.submit(lead)
         assert begun.wait(60)
-        second = pool.submit(flight.join, alone, deadline=FAR)
+        second = pool.submit(join, flight, alone, deadline=FAR)
         callers.get(timeout=60)
         go_on.set()
         assert isinstance(first.exception(60), StoreUnavailable)
@@ -428,10 +444,10 @@ def test_who_is_given_up_waits_for_nobody() -> None:
         return "late"
 
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(flight.join, work, deadline=FAR)
+        first = pool.submit(join, flight, work, deadline=FAR)
         assert begun.wait(60)
         with clocks.bounded(lambda: 0.0), pytest.raises(LoginTimeout):
-            flight.join(alone, deadline=FAR)
+            join(flight, alone, deadline=FAR)
         over.set()
         assert first.result(60) == ("late", True)
 
@@ -441,9 +457,9 @@ def test_work_that_has_not_begun_is_not_its_callers(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
     monkeypatch.setattr(single_flight, "_begin", lambda _: Outcome[None]())
     flight: SingleFlight[str] = SingleFlight()
-    assert flight.join(alone, deadline=FAR, wait=False) is None
+    assert join(flight, alone, deadline=FAR, wait=False) is None
     with pytest.raises(LoginTimeout):
-        flight.join(alone, deadline=within(0.05))
+        join(flight, alone, deadline=within(0.05))
 
 
 @pytest.mark.parametrize("task", [False, True])
@@ -470,7 +486,7 @@ def test_work_that_begins_after_the_programs_end_does_not_prolong_it(
     for alive in (True, False):
         monkeypatch.setattr(threading, "main_thread", lambda: Mock(is_alive=lambda: alive))  # noqa: B023
         flight = SingleFlight[bool]()
-        found = asyncio.run(flight.ajoin(lambda: threading.current_thread().daemon, deadline=FAR))
+        found = asyncio.run(ajoin(flight, lambda: threading.current_thread().daemon, deadline=FAR))
         assert found == (not alive, True)
 
 
@@ -591,7 +607,7 @@ def test_without_threads_each_caller_is_told_and_nothing_is_sent(
     sandbox, manager, flight = front.sandbox, front.manager(), SingleFlight[str]()
     calls: list[Callable[[], object]] = [
         lambda: front.client.certlogin(sandbox.username, sandbox.password),
-        lambda: asyncio.run(flight.ajoin(alone, deadline=FAR)),
+        lambda: asyncio.run(ajoin(flight, alone, deadline=FAR)),
         lambda: asyncio.run(manager.aget_session(front.path, KEY)),
     ]
     for call in calls:
@@ -599,7 +615,7 @@ def test_without_threads_each_caller_is_told_and_nothing_is_sent(
             call()
         assert caught.value.sent is False
     with no_threads():  # who can do without an answer does
-        assert asyncio.run(flight.ajoin(alone, deadline=FAR, wait=False)) is None
+        assert asyncio.run(ajoin(flight, alone, deadline=FAR, wait=False)) is None
     assert sandbox.counts() == {}
     for call in calls:
         assert call()

@@ -21,8 +21,10 @@ from .threads import NoThreadError, Outcome, begin, interruption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Generator
+    from typing import Any, TypeAlias
+
+    Waits: TypeAlias = Generator[tuple["Outcome[Any]", float | None], None, T]
 
 _SHORT_SECONDS = 2.0  # a failure so short before a call's deadline may come from lack of time
 _PATIENCE_SECONDS = 1.0  # to wait for a result where the caller can do without
@@ -44,7 +46,7 @@ class _Call(Outcome[T]):
         given_up: whether its caller had given up when it failed.
     """
 
-    def __init__(self, deadline: float, leader: int | None = None) -> None:
+    def __init__(self, deadline: float, leader: int | None) -> None:
         super().__init__()
         self.deadline = deadline
         self.leader = leader
@@ -99,76 +101,48 @@ class SingleFlight(Generic[T]):
         self._in_afterwards: dict[int, None] = {}  # an empty set takes three times the memory
 
     def join(
-        self, work: Callable[[], T], *, deadline: float, wait: bool = True
-    ) -> tuple[T, bool] | None:
+        self, work: Callable[[], T], *, deadline: float, task: bool = False, wait: bool = True
+    ) -> Waits[tuple[T, bool] | None]:
         """Do `work`, or wait until `deadline` for the thread that does it.
 
-        Returns the result, and whether this call did the work. With `wait` False, returns None
-        instead of waiting for another's work, or for more than a second for its own, which goes on.
-        What `work` raised is raised for each caller, but a failure for lack of time only for a
-        caller with no more time. LoginTimeout: another thread was not ready in time.
-        ConfigurationError: called from within `afterwards`, or by a signal handler that interrupted
-        `work` in the same thread.
+        Yields what to wait for, and until when: see `wait_for`, and for a task `await_for`. Returns
+        the result, and whether this call did the work. With `wait` False, returns None instead of
+        waiting for another's work, or for more than a second for its own, which goes on. What
+        `work` raised is raised for each caller, but a failure for lack of time only for a caller
+        with no more time. LoginTimeout: another thread was not ready in time. ConfigurationError:
+        called from within `afterwards`, or by a signal handler that interrupted `work` in the same
+        thread. IdentityUnavailable: no thread can be started for a task.
 
-        The end of the program must not cut a login off. So a daemon thread leaves the work to a
-        thread for whose end Python waits.
+        The end of the program must not cut a login off. So a task, whose work goes on for the other
+        callers when it is cancelled, and a daemon thread leave the work to a thread for whose end
+        Python waits.
         """
         while True:
-            mine: _Call[T] = _Call(deadline, threading.get_ident())
+            mine: _Call[T] = _Call(deadline, None if task else threading.get_ident())
             try:
                 call = self._enter(mine)
-                here = wait and not threading.current_thread().daemon
+                here = wait and not (task or threading.current_thread().daemon)
                 working = self._lead(mine, work, here=here) if call is mine else None
-            except BaseException:  # an interruption may come between any two steps
-                self._leave(mine)
-                raise
+            except BaseException as why:  # an interruption may come between any two steps
+                self._leave(mine, error=KeyboardInterrupt())
+                if wait or not isinstance(why, IdentityUnavailable):
+                    raise
+                return None
             if working:
-                if not mine.wait(_until(deadline, wait=wait)):
+                yield mine, _until(deadline, wait=wait)
+                if not mine.done():
                     mine.leader = None  # its thread may not have begun, and this one is free
                     return None
-                working.wait(time.monotonic() + _PATIENCE_SECONDS)  # for `afterwards`
+                yield working, time.monotonic() + _PATIENCE_SECONDS  # for `afterwards`
             if call is mine:
                 return mine.result(), True
             if not wait:
                 return None
-            if call.leader == mine.leader:
+            if not task and call.leader == mine.leader:
                 raise ConfigurationError(
                     "a signal handler must not ask for the token that its own thread is getting"
                 )
-            call.wait(min(deadline, time.monotonic() + clocks.left()))
-            found = call.shared(deadline)
-            if found:
-                return found
-
-    async def ajoin(
-        self, work: Callable[[], T], *, deadline: float, wait: bool = True
-    ) -> tuple[T, bool] | None:
-        """Do as `join` does, without blocking the event loop.
-
-        The work has its own thread. It goes on for the other callers when the task is cancelled.
-        """
-        while True:
-            mine: _Call[T] = _Call(deadline)
-            try:
-                call = self._enter(mine)
-                # Not the loop's own executor: that may be full of calls that wait for this one.
-                working = _begin(partial(self._work_apart, mine, work)) if call is mine else None
-            except BaseException as why:
-                self._leave(mine)
-                if not isinstance(why, NoThreadError):
-                    raise
-                if wait:
-                    raise no_thread() from why
-                return None
-            if working:
-                await _done(mine, _until(deadline, wait=wait))
-                if not mine.done():
-                    return None
-                await _done(working, time.monotonic() + _PATIENCE_SECONDS)  # for `afterwards`
-                return mine.result(), True
-            if not wait:
-                return None
-            await _done(call, deadline)
+            yield call, min(deadline, time.monotonic() + clocks.left())
             found = call.shared(deadline)
             if found:
                 return found
@@ -182,42 +156,61 @@ class SingleFlight(Generic[T]):
     def _lead(self, call: _Call[T], work: Callable[[], T], *, here: bool) -> Outcome[None] | None:
         """Do the work in this thread, or begin it in one of its own, if there is one."""
         if not here:
-            with contextlib.suppress(NoThreadError):
-                return _begin(partial(self._work_apart, call, work))
+            try:
+                # Not a loop's own executor: that may be full of calls that wait for this one.
+                return _begin(partial(self._work, call, work))
+            except IdentityUnavailable:
+                if call.leader is None:  # a task: it must not block its loop
+                    raise
         self._work(call, work)
         return None
-
-    def _work_apart(self, call: _Call[T], work: Callable[[], T]) -> None:
-        try:
-            self._work(call, work)
-        finally:
-            self._leave(call)  # an interruption may have cut it short
 
     def _work(self, call: _Call[T], work: Callable[[], T]) -> None:
         me = call.leader = threading.get_ident()
         try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - result() raises it
-            call.given_up = clocks.left() <= 0
-            self._leave(call, error)
-        else:
-            self._forget(call)
-            call.end(result)
-        try:
+            try:
+                result = work()
+            except BaseException as error:  # noqa: BLE001 - result() raises it
+                call.given_up = clocks.left() <= 0
+                self._leave(call, error=error)
+            else:
+                self._leave(call, result)
             self._in_afterwards[me] = None
             with clocks.bounded(lambda: math.inf):  # what it starts may outlive the caller
                 self._afterwards()
         finally:
             self._in_afterwards.pop(me, None)
+            self._leave(call, error=KeyboardInterrupt())  # it may have cut this short
 
-    def _leave(self, call: _Call[T], error: BaseException | None = None) -> None:
-        """End a call that has no result yet, and tell those who wait for it."""
-        self._forget(call)
-        call.end(error=error or KeyboardInterrupt())
-
-    def _forget(self, call: _Call[T]) -> None:
+    def _leave(
+        self, call: _Call[T], result: T | None = None, error: BaseException | None = None
+    ) -> None:
+        """End a call, unless it has an outcome already, and tell those who wait for it."""
         if self._calls.get(0) is call:
             del self._calls[0]
+        call.end(result, error)
+
+
+def wait_for(waits: Waits[T]) -> T:
+    """Wait in this thread for all that a `join` waits for; return what it returns."""
+    while True:
+        try:
+            outcome, deadline = next(waits)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        outcome.wait(deadline)
+
+
+async def await_for(waits: Waits[T]) -> T:
+    """Wait as `wait_for` does, without blocking the event loop."""
+    while True:
+        try:
+            outcome, deadline = next(waits)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await _done(outcome, deadline)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -225,10 +218,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     It goes on when the task is cancelled. IdentityUnavailable: no thread can be started.
     """
-    try:
-        outcome = _begin(work)
-    except NoThreadError as why:
-        raise no_thread() from why
+    outcome = _begin(work)
     await _done(outcome)
     return outcome.result()
 
@@ -238,7 +228,10 @@ def _begin(work: Callable[[], T]) -> Outcome[T]:
 
     For new work Python would wait, too, so a program with daemon threads might never end.
     """
-    return begin(work, daemon=not threading.main_thread().is_alive())
+    try:
+        return begin(work, daemon=not threading.main_thread().is_alive())
+    except NoThreadError as why:
+        raise no_thread() from why
 
 
 def _until(deadline: float, *, wait: bool) -> float | None:
