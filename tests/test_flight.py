@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import subprocess
 import sys
 import threading
@@ -86,23 +87,30 @@ def led(
     error: BaseException | None = None,
     *,
     deadline: float = FAR,
+    left: float = math.inf,
+    then: Callable[[], object] = lambda: None,
 ) -> tuple[Found, list[Found]]:
-    """Let callers join a call that ends as told; return its outcome, and theirs."""
+    """Let callers join a call that ends as told, after `then`; return its outcome, and theirs."""
     began, waiting = threading.Event(), joined(flight)
 
     def work() -> str:
         began.set()
         for _ in callers:
             waiting.get(timeout=60)
+        then()
         if error:
             raise error
         return "the leader's"
 
     def lead() -> Found:
+        lefts = [left]
         try:
-            return join(flight, work, deadline=deadline)
+            with clocks.bounded(lambda: lefts[0]):
+                return join(flight, work, deadline=deadline)
         except BaseException as raised:  # noqa: BLE001 - a test looks at it
             return raised
+        finally:
+            lefts[0] = 0.0
 
     with ThreadPoolExecutor(len(callers) + 1) as pool:
         leading = pool.submit(lead)
@@ -149,8 +157,7 @@ def test_what_concerns_the_leader_alone_is_not_shared(
     if shared:
         assert all(isinstance(each, type(error) | LoginTimeout) for each in found)
     else:
-        assert {each[0] for each in found if isinstance(each, tuple)} == {"alone"}
-        assert len(found) == 2
+        assert [each[0] for each in found if isinstance(each, tuple)] == ["alone"] * 2
 
 
 @pytest.mark.parametrize("task", [False, True])
@@ -374,82 +381,42 @@ def test_who_can_do_without_a_result_waits_only_a_moment_for_it(
         monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
 
 
-def test_what_is_older_than_a_freeze_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [None, IdentityUnavailable("no answer")])
+def test_what_is_older_than_a_freeze_is_not_shared(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
     """Neither a result, which may be out of date, nor a failure that comes from the freeze."""
-    found: list[str | Exception] = ["before", IdentityUnavailable("no answer")]
-    for outcome in found:
-        flight, begun, go_on = SingleFlight[str](), threading.Event(), threading.Event()
 
-        def work(
-            outcome: str | Exception = outcome,
-            begun: threading.Event = begun,
-            go_on: threading.Event = go_on,
-        ) -> str:
-            begun.set()
-            go_on.wait(60)
-            if isinstance(outcome, Exception):
-                raise outcome
-            return outcome
+    def freeze() -> None:
+        monkeypatch.setattr(clocks, "wall", lambda: time.time() + 3600)
 
-        with ThreadPoolExecutor(2) as pool, monkeypatch.context() as frozen:
-            callers = joined(flight)
-            first = pool.submit(join, flight, work, deadline=within(60))
-            assert begun.wait(60)
-            second = pool.submit(join, flight, alone, deadline=FAR)
-            callers.get(timeout=60)
-            frozen.setattr(clocks, "wall", lambda: time.time() + 3600)
-            go_on.set()
-            assert second.result(60) == ("alone", True)
-            assert first.exception(60) is (outcome if isinstance(outcome, Exception) else None)
+    flight: SingleFlight[str] = SingleFlight()
+    its, found = led(flight, ways(flight), error, deadline=within(60), then=freeze)
+    assert its == (error or ("the leader's", True))
+    assert [each[0] for each in found if isinstance(each, tuple)] == ["alone"] * 2
 
 
 @pytest.mark.parametrize("left", [0.0, 1.0])
 def test_what_fails_for_one_who_has_given_up_is_not_shared(left: float) -> None:
     """Nothing is tried again for that caller; another may have time for it."""
-    flight, begun, go_on = SingleFlight[str](), threading.Event(), threading.Event()
-    lefts = [left]
-
-    def work() -> str:
-        begun.set()
-        go_on.wait(60)
-        raise StoreUnavailable("one hiccup", reason="server")
-
-    def lead() -> Found:
-        try:
-            with clocks.bounded(lambda: lefts[0]):
-                return join(flight, work, deadline=FAR)
-        finally:
-            lefts[0] = 0.0
-
-    with ThreadPoolExecutor(2) as pool:
-        callers, first = joined(flight), pool.submit(lead)
-        assert begun.wait(60)
-        second = pool.submit(join, flight, alone, deadline=FAR)
-        callers.get(timeout=60)
-        go_on.set()
-        assert isinstance(first.exception(60), StoreUnavailable)
-        if left:
-            assert isinstance(second.exception(60), StoreUnavailable)
-        else:
-            assert second.result(60) == ("alone", True)
+    flight, error = SingleFlight[str](), StoreUnavailable("one hiccup", reason="server")
+    its, found = led(flight, ways(flight), error, left=left)
+    assert its is error
+    asked = [each[0] for each in found if isinstance(each, tuple)]
+    assert asked == ([] if left else ["alone"] * 2)
 
 
 def test_who_is_given_up_waits_for_nobody() -> None:
     """Each of many short calls would leave a thread in the wait for one slow answer."""
-    flight, begun, over = SingleFlight[str](), threading.Event(), threading.Event()
+    flight, over = SingleFlight[str](), threading.Event()
 
-    def work() -> str:
-        begun.set()
-        over.wait(5)  # or else its result is shared
-        return "late"
-
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(join, flight, work, deadline=FAR)
-        assert begun.wait(60)
+    def ask() -> None:
         with clocks.bounded(lambda: 0.0), pytest.raises(LoginTimeout):
             join(flight, alone, deadline=FAR)
         over.set()
-        assert first.result(60) == ("late", True)
+
+    its, _ = led(flight, [ask], then=lambda: over.wait(5))  # or else its result is shared
+    assert its == ("the leader's", True)
 
 
 def test_work_that_has_not_begun_is_not_its_callers(monkeypatch: pytest.MonkeyPatch) -> None:
