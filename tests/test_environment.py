@@ -22,7 +22,7 @@ from betfair_session import (
     from_env,
     place_from_env,
 )
-from betfair_session.environment import ACCOUNT, NAMES, PLACE, Environment, read_dotenv
+from betfair_session.environment import ACCOUNT, PLACE, Environment, read_dotenv
 from betfair_session.sandbox import Sandbox
 
 _ACCOUNT = {"BETFAIR_USERNAME": "user", "BETFAIR_PASSWORD": "word", "BETFAIR_APP_KEY": "key"}
@@ -35,8 +35,6 @@ _COMPLETE = {**_ACCOUNT, **_CERTIFICATE, **_PLACE}
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A process without our variables, in a directory of its own; return the path of its `.env`."""
     monkeypatch.chdir(tmp_path)
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
     return tmp_path / ".env"
 
 

@@ -485,27 +485,30 @@ def test_no_bet_is_sent_again_after_a_sleep(
 
 @pytest.mark.usefixtures("short_waits")
 def test_a_request_that_cannot_leave_has_changed_nothing(
-    betting_session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    betting_session: Session, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing listens, the server's certificate is not trusted, or the proxy is missing."""
+    """Nothing listens, the certificate is not trusted, or the proxy or the CA bundle is missing."""
     betting_session.token()
     nobody = f"127.0.0.1:{free_ports(1)[0]}"
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, sandbox.ca_bundle)
+    bundle = tmp_path / "authorities.pem"
+    bundle.write_bytes(Path(sandbox.ca_bundle).read_bytes())
     cases: list[dict[str, Any]] = [
+        {"verify": bundle},
         {"api_url": f"https://{nobody}/exchange/"},
         {"verify": True},
         {"proxies": {"https": f"http://{nobody}"}},
         {},  # the environment's proxy
     ]
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
     for case in cases:
         if not case:
             monkeypatch.setenv("HTTPS_PROXY", f"http://{nobody}")
         with Exchange(betting_session, **case) as exchange:
+            bundle.unlink(missing_ok=True)
             error = failure(lambda: exchange.call("placeOrders", BET))
         assert (error.landed, error.status_code) == (False, None)
+        assert (str(bundle) in str(error)) == (case.get("verify") is bundle)
         assert case.get("api_url", sandbox.api_url).split("/")[2] in str(error)
     assert sandbox.counts() == {"certlogin": 1}
     with Exchange(betting_session, proxies={}) as direct:

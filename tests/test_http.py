@@ -21,7 +21,7 @@ import requests
 import trustme
 from front import Front, identity, let_finish
 from hand_clocks import HandClocks
-from servers.listeners import Listener, Stranger, saying, tunnel
+from servers.listeners import Listener, Stranger, answer, saying, tunnel
 from servers.process import free_ports
 from storage.surroundings import in_a_child
 from urllib3.exceptions import ConnectTimeoutError
@@ -45,11 +45,6 @@ from betfair_session.betfair.http import (
 from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks
 from betfair_session.sandbox import Sandbox
-
-
-def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 def alive(token: str, *headers: str) -> bytes:

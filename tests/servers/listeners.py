@@ -115,6 +115,11 @@ class Stranger:
         return IdentityClient("app-key", **given)
 
 
+def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
 def saying(answer: bytes) -> Callable[[Listener, socket.socket], None]:
     """Serve one answer of HTTP to every request, and say that the connection then closes."""
     answer = answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)

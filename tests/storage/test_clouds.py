@@ -30,7 +30,7 @@ from s3fs import S3FileSystem
 from secrets_shown import everything_in
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
-from servers.listeners import Listener, saying
+from servers.listeners import Listener, answer, saying
 from servers.objects import Bucket
 from servers.script import Answer
 from within import within
@@ -53,6 +53,12 @@ CLOUDS: dict[str, tuple[str, dict[str, Any]]] = {
 JSON = {"Content-Type": "application/json"}
 
 drivers = pytest.mark.parametrize("driver", ["", "obstore+"])
+NO_BLOB = answer(
+    b"<Error><Code>BlobNotFound</Code></Error>",
+    "x-ms-error-code: BlobNotFound",
+    status="404 No",
+)
+CONNECTION = "AccountName={};AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{}/x"
 
 
 @pytest.fixture
@@ -246,14 +252,11 @@ def test_a_url_and_a_connection_string_mean_one_account(
 ) -> None:
     """Adlfs would use the string's without a word, if only the environment holds it."""
     url = f"{driver}abfs://c@urls.dfs.core.windows.net/x"
-    string = "AccountName={};AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{}/x"
-    options = {"connection_string": string.format("another", 1)}
+    options = {"connection_string": CONNECTION.format("another", 1)}
     with pytest.raises(ConfigurationError, match="account"):
         get(open_store(url, options))
-    none = b"HTTP/1.1 404 No\r\nx-ms-error-code: BlobNotFound\r\n%b"
-    body = b"Content-Length: 44\r\n\r\n<Error><Code>BlobNotFound</Code></Error>    "
-    with Listener(saying(none % body)) as service:
-        nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", string.format("urls", service.port))
+    with Listener(saying(NO_BLOB)) as service:
+        nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", CONNECTION.format("urls", service.port))
         with open_store(url) as store:
             assert get(store) is None
         assert b"sharedkey urls:" in service.heard.lower()
@@ -271,7 +274,7 @@ def test_a_url_and_a_connection_string_mean_one_account(
 
 def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> None:
     """A service of credentials says nothing of a token, even in Amazon's own words."""
-    with Listener(saying(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno")) as service:
+    with Listener(saying(answer(b"no", status="404 No"))) as service:
         address = f"http://127.0.0.1:{service.port}"
         nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/role")
         nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/identity")
@@ -282,7 +285,7 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
         ):
             with open_store(url, options) as store:
                 all_fail(store, "forbidden", ["read", "create"])
-    answer: Any = {
+    missing: Any = {
         "Error": {"Code": "NoSuchKey"},
         "ResponseMetadata": {"HTTPStatusCode": 404, "HTTPHeaders": {"x-amz-request-id": "1"}},
     }
@@ -294,21 +297,21 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
     }
     assert judge(ClientError(refused, "GetObject"), cloud=True).rejects_credentials  # MinIO's
     for operation, reason in (("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")):
-        assert judge(ClientError(answer, operation), cloud=True).reason == reason
+        assert judge(ClientError(missing, operation), cloud=True).reason == reason
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("told", "reason"),
     [
-        (b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno", "server"),
-        (b"HTTP/1.1 429 No\r\nContent-Length: 2\r\n\r\nno", "throttled"),
+        (answer(b"no", status="503 No"), "server"),
+        (answer(b"no", status="429 No"), "throttled"),
         (b"", "unreachable"),
     ],
 )
 def test_a_busy_service_of_credentials_may_be_asked_again(
-    nowhere: pytest.MonkeyPatch, answer: bytes, reason: str
+    nowhere: pytest.MonkeyPatch, told: bytes, reason: str
 ) -> None:
-    with Listener(saying(answer)) as service:
+    with Listener(saying(told)) as service:
         address = f"http://127.0.0.1:{service.port}"
         nowhere.setenv("AWS_METADATA_ENDPOINT", address)
         nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/identity")
@@ -380,17 +383,12 @@ def test_a_renewed_key_file_of_googles_is_read(
 def test_a_connection_string_that_the_program_changes_is_read(
     nowhere: pytest.MonkeyPatch, driver: str
 ) -> None:
-    body = b"<Error><Code>BlobNotFound</Code><Message>none</Message></Error>"
-    none = b"HTTP/1.1 404 No\r\nx-ms-error-code: BlobNotFound\r\nContent-Length: %d\r\n\r\n%b"
-    with (
-        Listener(saying(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")) as old,
-        Listener(saying(none % (len(body), body))) as new,
-    ):
-        names = "AccountName=name;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{}/name"
-        nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", names.format(old.port))
+    refused = answer(b"", status="401 No")
+    with Listener(saying(refused)) as old, Listener(saying(NO_BLOB)) as new:
+        nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", CONNECTION.format("x", old.port))
         with open_store(f"{driver}abfs://c/x") as store:
             all_fail(store, "server", ["read"])
-            nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", names.format(new.port))
+            nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", CONNECTION.format("x", new.port))
             assert get(store) is None
 
 
@@ -543,7 +541,7 @@ def test_a_store_is_reached_through_the_proxy_and_nowhere_else(
     nowhere.setenv("AWS_ACCESS_KEY_ID", "k")
     nowhere.setenv("AWS_SECRET_ACCESS_KEY", "s")
     before = json.dumps(options)
-    with Listener(saying(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")) as proxy:
+    with Listener(saying(answer(b"", status="503 No"))) as proxy:
         nowhere.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         with open_store(url, options) as store:
             assert failure("read", store).reason == "unreachable"
@@ -557,7 +555,7 @@ def test_a_store_is_reached_through_the_proxy_and_nowhere_else(
 
 
 def test_a_callers_own_proxy_goes_before_the_environments(nowhere: pytest.MonkeyPatch) -> None:
-    no = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+    no = answer(b"", status="503 No")
     with Listener(saying(no)) as theirs, Listener(saying(no)) as proxy:
         nowhere.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         own = {"session_kwargs": {"proxy": f"http://127.0.0.1:{theirs.port}"}}
@@ -575,8 +573,8 @@ def test_a_proxys_refusal_is_not_the_stores(
     """If it makes no connection, nothing was sent: no object is missing and no race is lost."""
     url, options = CLOUDS[cloud]
     for status in (403, 404, 407, 409, 412, 502, 503):
-        answer = f"HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno".encode()
-        with Listener(saying(answer)) as proxy, open_store(driver + url, options) as store:
+        no = answer(b"no", status=f"{status} No")
+        with Listener(saying(no)) as proxy, open_store(driver + url, options) as store:
             nowhere.setenv("HTTPS_PROXY", f"http://user:pass@127.0.0.1:{proxy.port}")
             for call in ("read", "create"):
                 error = failure(call, store)
@@ -619,8 +617,8 @@ def test_patched_threads_are_refused(monkeypatch: pytest.MonkeyPatch, patched: s
 
 def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
     """Obstore hides it; the request for it sends no password of .netrc. It may stay unknown."""
-    answer = b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n\r\n"
-    for said, now in ((answer, 1795348800.0), (b"HTTP/1.1 200 OK\r\n\r\n", None)):
+    dated = answer(b"", "Date: Sun, 22 Nov 2026 12:00:00 GMT")
+    for said, now in ((dated, 1795348800.0), (answer(b""), None)):
         with Listener(saying(said)) as listener:
             endpoint = {"endpoint_url": f"http://127.0.0.1:{listener.port}"}
             store = open_store("obstore+s3://bucket", {**endpoint, "key": "k", "secret": "s"})
