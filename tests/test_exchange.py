@@ -34,6 +34,7 @@ from betfair_session import (
     SessionRejected,
     session_is_invalid,
 )
+from betfair_session.exchange import client
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks, single_flight
 from betfair_session.sandbox import Sandbox
@@ -338,20 +339,24 @@ def test_a_reference_of_the_callers_own_may_have_been_used_before(
     assert exchange.call(ORDER, order, rest=rest)["errorCode"] == DUPLICATE
 
 
-@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("what", ["the hook fails", "the hook is late", "the thread stands still"])
 def test_a_report_that_came_counts_whatever_happens_after_it(
-    exchange: Exchange, sandbox: Sandbox, *, late: bool
+    exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """In a hook, or in a tool that wraps requests; the bets stand."""
     exchange.call(READING)
     over = threading.Event()
 
-    def hook(*_: object, **__: object) -> None:
-        if not late:
+    def hook(*_: object, **__: object) -> bool:
+        if what == "the hook fails":
             raise RuntimeError
         over.wait(60)
+        return False
 
-    exchange.requests.hooks["response"].append(hook)
+    if what == "the thread stands still":  # once it has counted the answer
+        monkeypatch.setattr(client, "is_transient", hook)
+    else:
+        exchange.requests.hooks["response"].append(hook)
     assert exchange.call(ORDER, BET, timeout=2)["status"] == "SUCCESS"
     over.set()
     let_finish()

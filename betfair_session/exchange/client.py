@@ -168,11 +168,11 @@ class Exchange(Closable):
             detail = f"it took longer than {seconds:.1f} s"
             over = isinstance(error, LoginTimeout) and budget.left() <= 0
             if not (over or isinstance(error, OverrunError)):
-                if reads or not budget.unknown:
+                if reads or not budget.lost:
                     raise
                 what = f"had no answer from {self._host}, and no session to repeat it with: {error}"
                 raise exchange_error(name, what, unknown=True) from error
-            if not budget.unknown:
+            if not budget.lost:
                 what = f"was not sent: {detail} to get the session, or an earlier answer"
                 raise exchange_error(name, what, unknown=False) from None
         except Exception as error:  # requests' own, or any that a tracing tool raises
@@ -184,7 +184,7 @@ class Exchange(Closable):
         finally:
             budget.seconds = 0.0  # an interrupted call sends nothing later
         what = f"had no answer from {self._host}: {detail}"
-        raise exchange_error(name, what, unknown=budget.unknown > 0)
+        raise exchange_error(name, what, unknown=budget.lost > 0)
 
     def close(self) -> None:
         """Close the connections; the Exchange can be used again afterwards."""
@@ -216,6 +216,7 @@ class _Budget:
         self.resend = resend  # whether it may be sent again when the outcome is unknown
         self.unknown = 0  # sendings under way, without an answer, or with an unclear one
         self.answer: Response | None = None  # to the last sending
+        self.lost = 0  # what `unknown` was when the call failed
 
     def left(self) -> float:
         return self.seconds - clocks.passed(self._began)
@@ -230,7 +231,8 @@ class _Budget:
             bounded: Callable[[], Response] = clocks.bounded(self.left)(send)
             return run_until(time.monotonic() + self.seconds, bounded)
         except Exception as error:
-            answer = self.answer
+            # In this order, as the thread that sends notes an answer before it counts it as known.
+            self.lost, answer = self.unknown, self.answer
             if interruption(error) or answer is None or rejected(decoded(answer.content)):
                 raise
             return answer
@@ -291,12 +293,12 @@ class _ResendingAdapter(OwnAdapter):
                 if not (budget.resend and again and pause_before_next(attempt, budget.left())):
                     raise
             else:
+                budget.answer = response
                 budget.unknown -= response.status_code < _SERVER_ERROR
                 again = budget.resend and is_transient(response.status_code)
                 if not (again and pause_before_next(attempt, budget.left())):
                     break
                 response.close()
-        budget.answer = response
         return response
 
 
