@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -13,10 +14,12 @@ from typing import Any
 
 import pytest
 import requests
+from secrets_shown import assert_hidden, everything_in
 
 from betfair_session import (
     BetfairAuth,
     Certificate,
+    CertificateError,
     ConfigurationError,
     Exchange,
     IdentityClient,
@@ -229,10 +232,24 @@ def test_files_stay_where_they_were_named(tmp_path: Path, monkeypatch: pytest.Mo
     forms: Any = ("me.crt", "me.key"), "me.pem", Certificate.from_files("me.crt", "me.key")
     clients = [IdentityClient("key", form, verify="me.crt") for form in forms]
     assert client(verify=Path()).verify == str(tmp_path)
-    monkeypatch.chdir("/")
-    for each in clients:
-        assert each.verify == str(tmp_path / "me.crt")
-        assert each.check_certificate() == []
+    (tmp_path / "releases" / "42").mkdir(parents=True)
+    (tmp_path / "current").symlink_to(tmp_path / "releases" / "42")
+    write_files(tmp_path / "releases", "linked", create("linked"))
+    for start in ("", str(tmp_path)):
+        linked = os.path.join(start, "current", "..", "linked.pem")
+        clients.append(IdentityClient("key", linked, verify="me.crt"))
+    wrong: Any = ("me.crt", "pass-word")
+    clumsy = Certificate.from_files(*wrong)
+    checks = (clumsy.check, IdentityClient("key", wrong).check_certificate)
+    for place in ("/", "/usr"):
+        monkeypatch.chdir(place)
+        for each in clients:
+            assert each.verify == str(tmp_path / "me.crt")
+            assert each.check_certificate() == []
+        for check in checks:
+            with pytest.raises(CertificateError) as caught:
+                check()
+            assert_hidden(everything_in(caught.value) + repr(clumsy), "pass-word")
 
 
 def test_every_setting_of_a_manager_is_an_argument_of_from_env() -> None:

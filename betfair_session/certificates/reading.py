@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
-from betfair_session.arguments import is_path, pinned
+from betfair_session.arguments import is_path, pinned, pinned_in
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
 from betfair_session.process.threads import interruption
@@ -74,14 +74,15 @@ class Source(NamedTuple):
     def shown(self) -> str:
         """The name for people: of a path that may be a password, only the part that exists.
 
-        That is one in the working directory, or in none, without a usual ending.
+        That is one that was given relative to a working directory, without a usual ending.
         """
-        here, path = pinned(""), Path(self.name)
-        inside = not os.path.isabs(self.name) or self.name.startswith(os.path.join(here, ""))
+        path = Path(self.name)
+        within = {each for each in pinned_in if self.name.startswith(os.path.join(each, ""))}
+        relative = bool(within) or not os.path.isabs(self.name)
         first = path.parents[-2:-1]  # the directory in the root that it is below
-        below_the_root = here == os.sep and any(map(os.path.exists, first))
+        below_the_root = within == {os.sep} and any(map(os.path.exists, first))
         usual = self.content is not None or self.name.lower().endswith(_ENDINGS)
-        if usual or below_the_root or not inside or os.path.exists(self.name):
+        if usual or below_the_root or not relative or os.path.exists(self.name):
             return self.name
         parents = (str(each) for each in path.parents if os.path.exists(each))
         return os.path.join(next(parents, ""), "…")
