@@ -504,6 +504,8 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
         {"api_url": f"https://{nobody}/exchange/"},
         {"verify": True},
         {"proxies": {"https": f"http://{nobody}"}},
+        {"proxies": {"https": f"socks5://{nobody}"}},
+        {"proxies": {"https": "http:/nobody"}},
         {},  # the environment's proxy
     ]
     for case in cases:

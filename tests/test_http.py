@@ -399,6 +399,22 @@ def test_a_bundle_that_is_damaged_later_is_named(
             assert str(bundle) in str(error)
 
 
+def test_a_bundle_that_is_loaded_is_not_to_blame(stranger: Stranger, tmp_path: Path) -> None:
+    """A program that dropped its rights may not read it again, and needs not."""
+    bundle = tmp_path / "authorities.pem"
+    bundle.write_bytes(Path(stranger.bundle).read_bytes())
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(stranger.serving(saying(WHOLE)))
+        client = stranger.client(listener, verify=bundle)
+        assert client.check("t").state == "alive"
+        bundle.unlink()
+        assert client.check("t").state == "alive"
+    with client:
+        error = client.check("t").error
+        assert error
+        assert error.reason == ""
+
+
 def test_an_answer_without_a_token_leaves_the_one_that_was_sent(stranger: Stranger) -> None:
     silent = answer(b'{"status":"SUCCESS"}')
     with stranger.serving(saying(silent)) as listener, stranger.client(listener) as client:

@@ -20,7 +20,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from betfair_session.process import clocks
 from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import chain
+from betfair_session.process.threads import chain, interruption, run_until
 
 from .answers import MAX_ANSWER_BYTES, Answer
 from .http import (
@@ -34,6 +34,7 @@ from .http import (
     is_out_of_step,
     read_body,
     revealed,
+    trusting,
 )
 
 TYPE_CHECKING = False
@@ -197,8 +198,33 @@ def _without_location(response: Response, **_: object) -> None:
     response.headers.pop("Location", None)
 
 
+def blame_bundle(bundle: object, failure: Failure) -> Failure:
+    """Return a failure that says so if a CA bundle cannot be loaded, else the same one.
+
+    requests loads it for each connection, and its error does not tell that from others of TLS.
+    """
+    if failure.sent or failure.reason or not isinstance(bundle, str):
+        return failure
+    try:
+        run_until(time.monotonic() + 1, partial(trusting, bundle))  # its mount may hang
+    except OSError as error:
+        if interruption(error):
+            raise
+        found = Failure.of(error)
+        return found if found.reason == "bundle" else failure
+    return failure
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return the Failure that an error of requests means."""
+    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
+        # Our own URL was checked when it was given, so the proxy's is wrong.
+        kind = type(error).__name__
+        detail = (
+            f"the proxy in `proxies` or the environment cannot be used ({kind}); give a URL such "
+            "as http://proxy:3128 (socks5:// also needs the package PySocks)"
+        )
+        return Failure(detail, sent=False, reason="proxies")
     for cause in chain(error):
         if isinstance(cause, OSError) and (refused := re.match(_TUNNEL, str(cause))):
             status = refused[1]
@@ -223,7 +249,7 @@ class ByRequests:
         session: requests.Session | None,
     ) -> None:
         """Prepare; nothing is opened yet. The arguments are those of Transport."""
-        self._certificate = certificate
+        self._verify, self._certificate = verify, certificate
         self._theirs = session is not None
         self._session = session or OwnSession(verify=verify, proxies=proxies)
         self._settings: dict[str, Any] = {}
@@ -269,17 +295,11 @@ class ByRequests:
 
     def judge(self, error: Exception) -> Failure:
         """Return the Failure that an error of `send` means."""
-        if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
-            # Our own URL was checked when it was given, so the proxy's is wrong.
-            kind = type(error).__name__
-            detail = (
-                f"the proxy in `proxies` or the environment cannot be used ({kind}); give a URL "
-                "such as http://proxy:3128 (socks5:// also needs the package PySocks)"
-            )
-            return Failure(detail, sent=False, reason="proxies")
         failure = failure_of(error)
-        # A caller's adapter may retry: it may have sent an attempt before the one that failed.
-        return failure._replace(sent=failure.sent or self._theirs)
+        if self._theirs and failure.reason != "proxies":
+            # A caller's adapter may retry: it may have sent an attempt before the one that failed.
+            return failure._replace(sent=True)
+        return blame_bundle(self._verify, failure)
 
     def close(self) -> None:
         """Close the connections, except those of the caller's session."""

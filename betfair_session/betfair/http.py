@@ -26,10 +26,7 @@ from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import (
     NoThreadError,
     OutOfTime,
-    OverrunError,
     chain,
-    interruption,
-    run_until,
 )
 
 from .answers import MAX_ANSWER_BYTES, Answer
@@ -71,6 +68,12 @@ class Failure(NamedTuple):
     def of(cls, error: BaseException) -> Failure:
         """Describe an error by the types in its chain; their texts may hold secrets."""
         causes = list(chain(error))
+        for cause in causes:
+            if bundle := getattr(cause, "bundle", ""):
+                why = getattr(cause, "strerror", "")
+                return cls(
+                    f"the CA bundle {bundle} cannot be loaded ({why})", sent=False, reason="bundle"
+                )
         untrusted = {getattr(cause, "verify_code", 0) for cause in causes} & _NO_AUTHORITY
         late = any(isinstance(cause, TimeoutError) for cause in causes)
         detail = "timed out" if late else type(error).__name__
@@ -265,25 +268,17 @@ def _is_open(connection: HTTPSConnection) -> bool:
 
 
 def trusting(bundle: str) -> ssl.SSLContext:
-    """Return a TLS context that trusts only the authorities in a file or directory."""
+    """Return a TLS context that trusts only the authorities in a file or directory.
+
+    An error that is the bundle's own is marked as such.
+    """
     file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
-    return ssl.create_default_context(cafile=file, capath=directory)
-
-
-def blame_bundle(bundle: object, failure: Failure) -> Failure:
-    """Return a failure that says so if a CA bundle cannot be loaded, else the same one."""
-    if failure.sent or failure.reason or not isinstance(bundle, str):
-        return failure
     try:
-        run_until(time.monotonic() + 1, partial(trusting, bundle))  # its mount may hang
+        return ssl.create_default_context(cafile=file, capath=directory)
     except OSError as error:
-        if interruption(error):
-            raise
-        full = error.errno in {errno.EMFILE, errno.ENFILE}
-        if not (full or isinstance(error, NoThreadError | OverrunError)):
-            detail = f"the CA bundle {bundle} cannot be loaded ({error.strerror})"
-            return failure._replace(detail=detail, reason="bundle")
-    return failure
+        if error.errno not in {errno.EMFILE, errno.ENFILE}:
+            error.bundle = bundle  # type: ignore[attr-defined]
+        raise
 
 
 def tls_context(bundle: str) -> ssl.SSLContext:

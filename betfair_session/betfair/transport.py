@@ -24,7 +24,6 @@ from .answers import Answer, is_transient, unclear
 from .http import (
     Direct,
     Failure,
-    blame_bundle,
     pause_before_next,
     proxy_in_environment,
     tls_context,
@@ -137,7 +136,6 @@ class Transport(Closable):
                 break
         if isinstance(outcome, Answer):
             return outcome._replace(sent=(*headers.values(), *(form or {}).values()))
-        outcome = blame_bundle(self._verify, outcome)
         advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
         error = unclear(endpoint, outcome.detail + advice)
         error.sent, error.reason = outcome.sent, outcome.reason

@@ -23,8 +23,8 @@ from betfair_session.arguments import (
     https_base,
 )
 from betfair_session.betfair.answers import decoded, is_transient
-from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, failure_of
-from betfair_session.betfair.http import CONNECT_SECONDS, blame_bundle, pause_before_next
+from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, blame_bundle, failure_of
+from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError, LoginTimeout
 from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import NoThreadError, OverrunError, interruption, run_until
