@@ -489,6 +489,9 @@ def test_a_login_without_an_answer_may_have_arrived(
         assert b"all of it" in listener.heard
         assert error.sent
         assert "proxy" not in str(error)
+    with Listener(saying(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as refusing:
+        error = failure(listener, proxies={"https": f"http://127.0.0.1:{refusing.port}"})
+        assert (error.reason, error.sent) == ("proxy-403", bool(session))
     assert failure(listener).sent == bool(session)  # nothing listens any more
 
 
