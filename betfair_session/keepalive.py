@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import logging  # noqa: F401 - sets its own hook for forks, which has to come before ours
 import math
+import os
 import threading
+import time
 import weakref
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .arguments import checked_handle, checked_hook, checked_interval
@@ -29,15 +31,11 @@ if TYPE_CHECKING:
 
 _log = Log("betfair_session.keepalive")
 
-_NEEDED = (
-    *("hashlib", "betfair_session.betfair.transport", "betfair_session.login.runner"),
-    "betfair_session.certificates.fitness",
-)
-_NEEDED_BY_A_PROXY = ("betfair_session.betfair.by_requests",)
 _MOST = timedelta(hours=1)
 _RETRY_SECONDS = (15.0, 30.0, 60.0)  # after the first, second and each later failure in a row
 _SLICE_SECONDS = 5.0  # a wait stands still while the machine sleeps, so read the clocks this often
 _BAN_SECONDS = 1200.0  # no failure forbids a login for longer, even if a clock says so
+_FORK_SECONDS = 5.0  # that a fork waits for the attempts under way
 
 
 def keep_alive_interval(jurisdiction: Jurisdiction) -> timedelta:
@@ -74,6 +72,7 @@ class KeepAlive(Closable):
     A dead session is renewed by one login for all processes that share it. After a failure it
     tries again in 15, 30, and then every 60 seconds; after a refused login, when another login is
     allowed. While the store cannot be read, it keeps the handle's last token alive without a login.
+    A fork waits up to 5 seconds for an attempt of its thread that is under way.
 
     Example:
         >>> with KeepAlive(manager.session("s3://bucket/betfair", "session.token")):
@@ -113,8 +112,8 @@ class KeepAlive(Closable):
         self._thread: threading.Thread | None = None
 
     def after_fork(self) -> None:
-        """Replace the event: the parent's thread may have held its lock."""
-        self._stopping = threading.Event()
+        """Replace the events: the parent's thread may have held their locks."""
+        self._stopping, self._resting = threading.Event(), threading.Event()
 
     @property
     def last(self) -> Report | None:
@@ -164,19 +163,16 @@ class KeepAlive(Closable):
         Raises:
             IdentityUnavailable: no thread can be started.
         """
-        # Here, since a child that is forked while a thread imports them would wait for ever.
-        from .betfair.http import proxy_in_environment
-
-        for name in (*_NEEDED, *(_NEEDED_BY_A_PROXY if proxy_in_environment() else ())):
-            import_module(name)
         with self._lock.mine():
             if self.running and not self._stopping.is_set():
                 return self
             self._stopping.clear()
+            _working.add(self)
             # A daemon, so that it cannot keep a program from ending; atexit lets it finish. One
             # that runs goes on: `on_report` may have called this, or `stop` was interrupted.
             try:
                 if not self.running:
+                    self._resting.clear()
                     self._thread = start(self._run, "betfair-keepalive")
             except NoThreadError as why:
                 raise no_thread() from why
@@ -214,8 +210,10 @@ class KeepAlive(Closable):
                 since = clocks.now()
                 while not (self._rest(self.run_once(), since) and self._ended()):
                     since = clocks.now()
+                    self._resting.clear()
             told_to = True
         finally:
+            self._resting.set()
             if not (told_to or self._stopping.is_set()):
                 _log.tell(CRITICAL, "%r is no longer kept alive: the thread ended", self._session)
 
@@ -230,9 +228,28 @@ class KeepAlive(Closable):
         """Wait until the next attempt is due; return True if the thread has to end instead."""
         # A session's time starts when Betfair was asked, which may be before the machine slept.
         since = began if report.ok else clocks.now()
+        self._resting.set()
         while not self._stopping.is_set():
             left = report.again_in - clocks.passed(since)
             if left <= 0:
                 return False
             self._stopping.wait(min(left, _SLICE_SECONDS))
         return True
+
+
+_working: weakref.WeakSet[KeepAlive] = weakref.WeakSet()
+
+
+def _let_attempts_end() -> None:
+    """Before a fork, wait for the attempts under way.
+
+    What their threads are importing, or hold locked in a library, no thread of the child releases.
+    """
+    end = time.monotonic() + _FORK_SECONDS
+    for each in list(_working):
+        if each.running and each._thread is not threading.current_thread():  # noqa: SLF001
+            each._resting.wait(max(end - time.monotonic(), 0))  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
+    os.register_at_fork(before=_let_attempts_end)
