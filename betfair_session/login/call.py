@@ -71,7 +71,7 @@ class Call:
         self.settings, self.clock, self.errors, self.memory = settings, clock, errors, memory
         self.owner, self.deadline, self.longest_wait = owner, deadline, longest_wait
         self.shared, self.share, self.proven = shared, share, proven
-        self.dead: do.Token = None  # the token that Betfair called dead
+        self.dead = memory.buried(clock)  # the token that Betfair called dead
         self.may_log_in = True  # or this only finds out whether the token lives
         self.polls = 0  # how often this call has waited for another
         self.crowd = 0  # grows when the store says that it gets too many requests
@@ -87,6 +87,7 @@ class Call:
         self.version: str | None = None
         self.fingerprint = ""
         self.lock: Lock | None = None
+        self.recalled: Lock | None = None  # what an earlier call of this process still owed
         self.lock_version: str | None = None
         self.lock_age: float | None = None
         self.lock_since = 0.0  # when (monotonic) it was first seen in this version

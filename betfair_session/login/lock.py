@@ -10,6 +10,7 @@ import math
 import re
 
 from betfair_session.process import NamedTuple
+from betfair_session.process.clocks import passed
 from betfair_session.process.forks import reset_in_child
 from betfair_session.storage.contract import MARGIN_SECONDS
 
@@ -17,7 +18,7 @@ from .account import MAX_TTL, MOST_LOGINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
+    from typing import Any, Literal
 
     from betfair_session.process.clocks import Clock, Times
 
@@ -170,15 +171,17 @@ JUNK = Lock(HELD)
 
 
 class Memory:
-    """What a process remembers: a lock that its last call had to write, and perhaps could not.
+    """What a process remembers: what its last call found out, and could not finish.
 
     Attributes:
-        owed: that lock; None for none.
+        owed: a lock that it had to write, and perhaps could not; None for none.
         since: when it was noted, by the steady and the wall clock; its times count from then.
     """
 
     owed: Lock | None = None
     since: Times = (0.0, 0.0)
+    _dead: Any = None  # a token, as effects.Token
+    _asked: Times = (0.0, 0.0)
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -196,6 +199,16 @@ class Memory:
     def age(self, now: Times) -> float:
         """Return how long ago that was, by the steady clock, which never steps."""
         return max(now[0] - self.since[0], 0.0)
+
+    def bury(self, token: Any, asked: Times) -> Any:  # noqa: ANN401 - see _dead
+        """Remember, and return, a token that Betfair, asked at that time, called dead."""
+        self._dead, self._asked = token, asked
+        return token
+
+    def buried(self, clock: Clock) -> Any:  # noqa: ANN401 - see _dead
+        """Return that token for a minute: a short call may end before the login that it needs."""
+        recent = self._dead is not None and passed(self._asked, clock.now()) <= FRESH
+        return self._dead if recent else None
 
     def lock(self, clock: Clock) -> Lock:
         """Return the lock that is owed, with its times counted from now."""

@@ -76,7 +76,7 @@ class SharedLogin(Call):
         self.asked = self.clock.now()
         alive = yield do.Ask(self.token)
         if alive is None:
-            self.dead = self.token
+            self.dead = self.memory.bury(self.token, self.asked)
             return None
         self.asked = alive.since or self.asked
         how: Literal["adopted", "resumed"] = "adopted" if self.polls else "resumed"
@@ -137,7 +137,7 @@ class SharedLogin(Call):
 
         What that call should have written counts as read. If it forbids a login, write it first.
         """
-        self.lock = self.mine = self.memory.lock(self.clock)
+        self.lock = self.mine = self.recalled = self.memory.lock(self.clock)
         self.lock_age, self.memory.owed = 0.0, None
         try:
             return self._allowed()
@@ -154,8 +154,9 @@ class SharedLogin(Call):
         try:
             written = yield do.WriteLock(self.mine, self.lock_version, shared=self.shared)
         except StoreError as error:
-            if error.landed:  # if it cannot be read back, the next call recognises it
-                self.memory.owe(self.mine.untouched(), self.clock.now())
+            # If it landed and cannot be read back, the next call recognises it.
+            if owed := self.mine.untouched() if error.landed else self.recalled:
+                self.memory.owe(owed, self.clock.now())
             if self._take_is_over(error):
                 raise self.errors.unwritable(error) from error.__cause__
             if self.takes > 1 or self._gap():

@@ -487,6 +487,22 @@ def test_a_finished_login_that_could_not_be_noted_holds_up_no_later_one() -> Non
     )
 
 
+def test_a_lock_that_could_not_be_taken_is_still_known_to_be_ones_own() -> None:
+    """And the dead token is known to be dead."""
+    memory = story(*PUBLISHED, (BROKEN, Got("new", "logged in"))).memory
+    take = WriteLock(taken(mine()), "L1")
+    asks: list[Any] = [(TokenRead("new", "V1", "fp-new"), Ask("new")), (DEAD, ReadLock())]
+    for rows, end in ((asks, BROKEN), ([(TokenRead("new", "V1", "fp-new"), ReadLock())], None)):
+        reads = [
+            (LockRead(mine(), "L1", 5.0), ReadToken()),
+            (TokenRead("new", "V1", "fp-new"), take),
+        ]
+        script = Script(memory=memory).walk(*rows, *reads)
+        if end:
+            script.tell(end, end)
+    script.tell(Written("L2"), ReadToken())
+
+
 def test_an_attempt_whose_fate_could_not_be_read_is_known_to_the_next_call() -> None:
     lost = [(NOTHING, TAKE), (BUSY, ReadLock()), (BROKEN, BROKEN)]
     lock = mine(since=START + 1, logins=(START + 1,))
