@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from unittest.mock import DEFAULT, Mock
 
 import pytest
 from front import KEY, LOCK, UNKNOWN, Front, Watched
+from programs import SECONDS, start
 from secrets_shown import everything_in
 from storage.plain import Plain
 
+import betfair_session
 from betfair_session import (
     IdentityUnavailable,
     LeaseSettings,
@@ -496,3 +501,38 @@ def test_a_lock_that_cannot_be_given_back_is_told(
     assert [each.name for each in caplog.records if each.levelname == "WARNING"] == [
         "betfair_session"
     ]
+
+
+DEPLOYED = """
+import sys
+from betfair_session import BetfairSessionError, from_env
+
+try:
+    from_env(dotenv=None).get_session(*sys.argv[1:])
+except BetfairSessionError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("fails", ["login", "write"])
+def test_a_login_ends_well_although_the_librarys_files_are_gone(
+    front: Front, tmp_path: Path, fails: str
+) -> None:
+    """A deployment replaces them under a running program, which has its modules until then."""
+    release = tmp_path / "release"
+    shutil.copytree(Path(betfair_session.__file__).parent, release / "betfair_session")
+    front.sandbox.hold("certlogin")
+    if fails == "login":
+        front.sandbox.login_status("INVALID_USERNAME_OR_PASSWORD")
+    variables = {**front.sandbox.environment(), "PYTHONPATH": str(release)}
+    command = (sys.executable, "-c", DEPLOYED, str(front.path), KEY)
+    with start(*command, directory=tmp_path, variables=variables) as program:
+        front.sandbox.wait_for("certlogin")
+        shutil.rmtree(release)
+        if fails == "write":
+            front.token.symlink_to("/sys/token")  # where nobody may write
+        front.sandbox.release("certlogin")
+        told, _ = program.communicate(timeout=SECONDS)
+    assert told == {"login": "LoginRefused\n", "write": "StoreWriteError\n"}[fails]
+    assert front.read_lock().refusals == (fails == "login")
+    assert front.live() == []

@@ -159,7 +159,7 @@ class Runner:
             return None
         if isinstance(effect, do.Ask | do.LogIn | do.LogOut):
             told = IdentityUnavailable("the call was interrupted")
-            told.sent = getattr(stop, "sent", True)
+            told.sent = getattr(stop, "sent", not isinstance(stop, ImportError))
             return told
         landed = isinstance(effect, do.WriteLock | do.WriteToken)
         return StoreUnavailable("the call was interrupted", reason="timeout", landed=landed)
@@ -262,6 +262,11 @@ class Runner:
                 "Betfair rejected a token that is less than a minute old; check whether the egress "
                 "address changes between calls, or another program logs out"
             )
+        # What its answer, or a failure to store its token, will need: a deployment may have
+        # replaced the package's files when it comes.
+        import betfair_session.betfair.login_status
+        import betfair_session.storage.judging  # noqa: F401
+
         began = self._clock.mono()
         token = self._account.log_in(login.seconds)
         try:
