@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _OURS = tuple(str(Path(__file__).parents[1] / name) for name in ("tests", "long"))
 
@@ -40,7 +45,19 @@ def assert_hidden(shown: str, *secrets: str | None) -> None:
 
 
 def _shown(value: object) -> str:
+    """Return a value's repr, and the content of the texts in it: some tools take that instead."""
     try:
-        return repr(value)
+        return "\n".join([repr(value), *_texts(value, depth=8)])
     except Exception as error:  # noqa: BLE001 - half-made objects of a library's cannot
         return f"no repr: {type(error).__name__}"
+
+
+def _texts(value: object, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield str.__str__(value)
+    elif depth and isinstance(value, Mapping):
+        for each in [*value, *value.values()]:
+            yield from _texts(each, depth - 1)
+    elif depth and isinstance(value, list | tuple | set):
+        for each in value:
+            yield from _texts(each, depth - 1)

@@ -201,7 +201,7 @@ def test_a_control_character_in_a_secret_is_refused_before_anything_is_sent(valu
         with pytest.raises(ConfigurationError) as caught:
             from_env({**_COMPLETE, name: value}, None)
         assert caught.value.argument == name
-        assert value not in everything_in(caught.value)
+        assert value not in str(caught.value)
 
 
 def test_a_remembered_refusal_does_not_hide_a_new_mistake(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -587,7 +587,10 @@ def test_the_ready_session_signs_and_repeats_reads(exchange: Exchange, sandbox: 
 
 
 def test_the_ready_session_repeats_nothing_else(exchange: Exchange, sandbox: Sandbox) -> None:
-    """An order, a batch with one in it, and what it cannot read; requests' own errors come out."""
+    """An order, a batch with one in it, and what it cannot read; requests' own errors come out.
+
+    They show no token.
+    """
     order = {**READ, "method": "SportsAPING/v1.0/placeOrders", "params": BET}
     creates = {**READ, "method": "AccountAPING/v1.0/getApplicationSubscriptionToken"}
     rpc, rest = sandbox.api_url + RPC, sandbox.api_url + "betting/rest/v1.0/placeOrders/"
@@ -595,8 +598,9 @@ def test_the_ready_session_repeats_nothing_else(exchange: Exchange, sandbox: San
     for content in (order, [READ, order], creates, 7, [], [7], {"method": 7}):
         sandbox.clear_journal()
         sandbox.fault("betting", "reset")
-        with pytest.raises(requests.ConnectionError):
+        with pytest.raises(requests.ConnectionError) as caught:
             exchange.requests.post(rpc, json=content)
+        assert_hidden(everything_in(caught.value), sandbox.sessions()[0].token, sandbox.app_key)
         assert sandbox.counts() == {"betting": 1}
     bodies: list[Any] = [iter([json.dumps(READ).encode()]), b"{", b"[" * 100_000, b"\xff", None]
     for body in bodies:

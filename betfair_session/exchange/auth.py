@@ -19,7 +19,7 @@ from betfair_session.betfair.answers import decoded
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.exceptions import SessionRejected
 from betfair_session.process import clocks
-from betfair_session.secret import SecretHeader
+from betfair_session.secret import Secret, SecretHeader
 
 from .calls import ORDER_SECONDS, ORDERS, called, rejected
 
@@ -133,8 +133,8 @@ class BetfairAuth(AuthBase):
         if not found:
             return response
         request = response.request
-        old = request.headers[_AUTHENTICATION]
-        new = SecretHeader(self._session.renew(str(old)))
+        # Some tools take a text's content from a frame, whatever its repr shows.
+        new = Secret(self._session.renew(str(request.headers[_AUTHENTICATION])))
         if found == "partly" or not self._may_replay(request, sent):
             return response
         return _replay(response, new, settings)
@@ -159,10 +159,10 @@ def _rejected(response: Response, settings: dict[str, Any]) -> Literal["", "part
     return rejected(decoded(response.content)) if named else ""
 
 
-def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -> Response:
+def _replay(response: Response, token: Secret, settings: dict[str, Any]) -> Response:
     """Send a request again with a new token, through the connection pool that sent it first."""
     again = response.request.copy()
-    again.headers[_AUTHENTICATION] = token
+    again.headers[_AUTHENTICATION] = SecretHeader(token.reveal())
     response.close()
     answer: Response = response.connection.send(again, **settings)
     answer.headers.pop("Location", None)

@@ -24,7 +24,7 @@ from betfairlightweight.exceptions import APIError, ListenerError, SocketError, 
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
 from betfair_session.arguments import refuse
-from betfair_session.betfair.by_requests import OwnSession, no_auth
+from betfair_session.betfair.by_requests import OwnSession, no_auth, without_frames
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.clocks import now, passed
@@ -64,7 +64,9 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
             refuse("api_uri", "the token is sent by https only; correct api_uri")
         client.check_place(urlsplit(url).hostname or "")
         settings |= {"auth": no_auth, "allow_redirects": False}
-        answer: requests.Response = (session or client.session).request(method, url, **settings)
+        ask = partial((session or client.session).request, method, url, **settings)
+        settings.pop("headers", None)  # no traceback may show them
+        answer = without_frames(ask)
         guard.answer = answer
         if settings.get("stream") and answer.status_code != HTTPStatus.OK:
             _ = answer.content  # or the original would save this as the file
@@ -205,22 +207,25 @@ class SharedStream(BetfairStream):
     def _send_token(self, unique_id: int) -> str | None:
         """Send the authentication; the original would log it with the token."""
         self.session_token = self._client.session_token or ""
+        connected = self._socket
+        if connected is None:  # stopped meanwhile
+            return None
+        try:
+            connected.sendall(self._authentication(unique_id))
+        except OSError as error:
+            self._close()
+            what = f"[Connect: {self._unique_id}]: Socket {error}"
+            raise SocketError(what) from None
+        return self._receive_all()
+
+    def _authentication(self, unique_id: int) -> bytes:
         message = {
             "op": "authentication",
             "id": unique_id,
             "appKey": self.app_key,
             "session": self.session_token,
         }
-        connected = self._socket
-        if connected is None:  # stopped meanwhile
-            return None
-        try:
-            connected.sendall(json.dumps(message).encode() + b"\r\n")
-        except OSError as error:
-            self._close()
-            what = f"[Connect: {self._unique_id}]: Socket {error}"
-            raise SocketError(what) from None
-        return self._receive_all()
+        return json.dumps(message).encode() + b"\r\n"
 
     def _receive_all(self) -> str | None:
         self._reader = threading.get_ident()

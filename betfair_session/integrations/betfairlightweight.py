@@ -33,7 +33,7 @@ from betfair_session.arguments import checked_handle, checked_interval, refuse
 from betfair_session.betfair.jurisdictions import is_betfairs
 from betfair_session.keepalive import keep_alive_interval
 from betfair_session.process.clocks import later, now, reached
-from betfair_session.secret import SecretHeader
+from betfair_session.secret import Secret, SecretHeader
 
 from .betfair_endpoints import SHARED, HttpSession, as_endpoint
 
@@ -163,8 +163,10 @@ class APIClient(betfairlightweight.APIClient):
 
     def renew_token(self, rejected: str) -> None:
         """Get the token that replaces a rejected one, as `Session.renew`; errors likewise."""
+        refused = Secret(rejected)
+        del rejected  # no traceback may show it
         with as_betfair_errors():
-            self.set_session_token(self.shared_session.renew(rejected))
+            self.set_session_token(self.shared_session.renew(refused.reveal()))
 
     def check_place(self, host: str) -> None:
         """Raise ConfigurationError if a host is Betfair's and the token comes from a sandbox."""

@@ -38,6 +38,7 @@ from betfair_session import (
 from betfair_session.certificates.files import create, write_files
 from betfair_session.environment import Environment
 from betfair_session.events import Event
+from betfair_session.secret import SecretHeader
 from hidden.conftest import Fails, Said
 from hidden.planted import APP_KEY, CODE, PASSPHRASE, PASSWORD, USERNAME, Planted
 
@@ -56,7 +57,8 @@ def test_a_secret_is_found_wherever_it_is_planted(planted: Planted, said: Said) 
     code = "def fail(hidden, cause):\n    raise ValueError('no') from cause"
     exec(compile(code, str(ours.__file__), "exec"), place)
     assert planted.found_in(said.text()) == []
-    for hidden, cause in ((CODE, None), ("nothing", KeyError(CODE))):
+    header = {"": [SecretHeader(CODE)]}
+    for hidden, cause in ((CODE, None), (header, None), ("nothing", KeyError(CODE))):
         with pytest.raises(ValueError, match="no") as caught:
             place["fail"](hidden, cause)
         vars(caught.value)["request"] = {"": PASSWORD}

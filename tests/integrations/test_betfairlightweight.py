@@ -344,15 +344,22 @@ def test_it_holds_no_password_and_shows_no_token(
     assert_hidden(shown, *secrets)
 
 
-def test_an_error_of_the_original_shows_no_token(sandbox: Sandbox, trading: APIClient) -> None:
-    """It keeps the request, whose headers do not show theirs."""
+@pytest.mark.parametrize("own", [False, True])
+def test_an_error_of_the_original_shows_no_token(
+    sandbox: Sandbox, trading: APIClient, *, own: bool
+) -> None:
+    """It keeps the request, whose headers do not show theirs, and no frame that has them."""
+    http = requests.Session() if own else None
+    if http:
+        http.verify = sandbox.ca_bundle
     sandbox.fault("betting", "reset")
     with pytest.raises(BetfairError) as caught:
-        trading.betting.list_event_types()
+        trading.betting.list_event_types(session=http)
     request = caught.value.exception.request
     token = request.headers["X-Authentication"]
     assert token == trading.session_token
-    assert token not in repr(caught.value) + repr(dict(request.headers)) + str(caught.value)
+    shown = everything_in(caught.value) + repr(dict(request.headers))
+    assert_hidden(shown, token, sandbox.app_key)
 
 
 # --- our errors are BetfairErrors, too ------------------------------------------------------------
