@@ -213,10 +213,11 @@ class SharedStream(BetfairStream):
         try:
             connected.sendall(self._authentication(unique_id))
         except OSError as error:
-            self._close()
             what = f"[Connect: {self._unique_id}]: Socket {error}"
-            raise SocketError(what) from None
-        return self._receive_all()
+        else:
+            return self._receive_all()
+        self._close()
+        raise SocketError(what)  # out here: the frames of the other error hold the token
 
     def _authentication(self, unique_id: int) -> bytes:
         message = {
