@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_type
 
+import httpx
 import requests
 
 import betfair_session
@@ -136,6 +137,7 @@ def helpers(manager: SessionManager, session: Session) -> None:
     assert_type(session_is_invalid(answer), bool)
     session_is_invalid(answer.content)
     session_is_invalid(answer.json())
+    session_is_invalid(httpx.post("https://api.betfair.com/"))
     KeepAlive(manager)  # wrong
     KeepAlive(session, every=600)  # wrong
     Exchange(manager)  # wrong

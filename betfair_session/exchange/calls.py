@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from betfair_session.arguments import refuse
 from betfair_session.betfair.answers import decoded
 from betfair_session.exceptions import ConfigurationError, ExchangeError
+from betfair_session.process import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -137,18 +138,27 @@ def with_customer_ref(name: str, params: object) -> dict[str, Any]:
     return complete
 
 
+class Response(Protocol):
+    """A Response of requests or of httpx, for type checkers."""
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
+
+
 class _NoAnswerError(ConfigurationError, TypeError):
     """An argument that cannot be an answer."""
 
 
 def session_is_invalid(
-    answer: requests.Response | str | bytes | bytearray | dict[str, Any] | list[Any],
+    answer: Response | str | bytes | bytearray | dict[str, Any] | list[Any],
 ) -> bool:
     """Return whether an answer from Betfair says that the session is invalid.
 
     Args:
-        answer: what came back: a requests.Response, its text or bytes, or the decoded JSON of a
-            JSON-RPC answer (single or a batch), a REST fault, or a stream's status message.
+        answer: what came back: a Response of requests or httpx, its text or bytes, or the decoded
+            JSON of a JSON-RPC answer (single or a batch), a REST fault, or a stream's status
+            message.
 
     Returns:
         True when any part of it names an invalid session; False for everything else, junk included.
@@ -156,7 +166,7 @@ def session_is_invalid(
     Raises:
         ConfigurationError: it is none of these, such as None or an exception (also a TypeError).
     """
-    content = getattr(answer, "content", answer)  # a response's; httpx has it as well
+    content = getattr(answer, "content", answer)
     if isinstance(content, str | bytes | bytearray):
         return bool(rejected(decoded(content)))
     if not isinstance(answer, dict | list):
