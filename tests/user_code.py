@@ -37,7 +37,7 @@ from betfair_session import (
 )
 from betfair_session.exceptions import LoginRefusd  # wrong
 from betfair_session.integrations.betfairlightweight import APIClient
-from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Controls, Sandbox
 
 
 def use(*values: object) -> None:
@@ -145,6 +145,7 @@ def helpers(manager: SessionManager, session: Session) -> None:
     BetfairAuth("token")  # wrong
     APIClient("username", "password", app_key="key")  # wrong
     Sandbox().fault("keepAlive", 503)  # wrong
+    APIClient(session).stream_address = Controls.running().stream_address
     session_is_invalid(None)  # wrong
     session_is_invalid(ValueError("no answer"))  # wrong
 

@@ -29,11 +29,16 @@ class Controls:
     The endpoints are certlogin, login, keepAlive, logout, betting, account, and other (any wrong
     path). The journal also has stream, which takes no faults and cannot be held.
     Safe to use from many threads.
+
+    Attributes:
+        stream_address: host and port of the exchange stream.
     """
 
     def __init__(self, directory: Path) -> None:
         """Control the sandbox whose directory this is."""
-        self._control: dict[str, str] = json.loads((directory / CONTROL).read_text("utf-8"))
+        known = json.loads((directory / CONTROL).read_text("utf-8"))
+        self._control: dict[str, str] = known
+        self.stream_address: tuple[str, int] = ("localhost", known["stream_port"])
         self._control_tls = ssl.create_default_context(cafile=directory / "ca.pem")
 
     @classmethod

@@ -75,7 +75,6 @@ class Sandbox(Controls):
         self.identity_url = found["BETFAIR_IDENTITY_URL"]
         self.identity_cert_url = found["BETFAIR_IDENTITY_CERT_URL"]
         self.api_url = found["BETFAIR_API_URL"]
-        self.stream_address: tuple[str, int] = ("localhost", details["stream_port"])
         self.ca_bundle = found["BETFAIR_CA_BUNDLE"]
         self.username = found["BETFAIR_USERNAME"]
         self.password = found["BETFAIR_PASSWORD"]

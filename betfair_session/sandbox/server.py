@@ -93,9 +93,10 @@ def _start(directory: Path, port: int, cert_port: int, stream_port: int) -> dict
         "BETFAIR_SESSION_KEY": "session.token",
     }
     stream_port = _listen(stream_port, streams, server)
-    known = {"address": f"localhost:{_listen(0, control, server)}", "token": token}
+    address = f"localhost:{_listen(0, control, server)}"
+    known = {"address": address, "token": token, "stream_port": stream_port}
     (directory / CONTROL).write_text(json.dumps(known), "utf-8")
-    return {"directory": str(directory), "stream_port": stream_port, "environment": environment}
+    return {"directory": str(directory), "environment": environment}
 
 
 def _listen(

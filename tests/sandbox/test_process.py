@@ -185,7 +185,9 @@ def test_another_process_controls_a_running_sandbox(
     """The directory in its variables is enough; if none runs there, an error says so."""
     sandbox.issue()
     monkeypatch.setenv("BETFAIR_CA_BUNDLE", sandbox.ca_bundle)
-    assert Controls.running().expire_all() == 1
+    controls = Controls.running()
+    assert controls.expire_all() == 1
+    assert controls.stream_address == sandbox.stream_address
     assert sandbox.sessions() == []
     with pytest.raises(SandboxError):
         Controls.running(tmp_path)
