@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from threading import TIMEOUT_MAX
 
 from .exceptions import ConfigurationError
@@ -23,6 +23,8 @@ _LONGEST_PATH = 1024  # characters
 _LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has under 300,000
 _LONGEST_SECONDS = min(366 * 86_400.0, TIMEOUT_MAX)  # Python's own waits overflow beyond
 
+# inspect.CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR; that module takes long to import.
+_SUSPENDED = 0x20 | 0x80 | 0x200
 _MOST_ERRORS = 32  # in a chain, which may be a circle
 
 # A host name or address, perhaps a port, perhaps a path; no credentials, query or fragment.
@@ -110,6 +112,21 @@ def checked_hook(hook: object, name: str) -> None:
     """Check that a hook, if there is one, can be called."""
     if hook is not None and not callable(hook):
         refuse(name, f"{name} must be a function of one argument, not a {type(hook).__name__}")
+    check_runs(hook, name)
+
+
+def check_runs(function: object, name: str) -> None:
+    """Refuse a function whose call runs nothing of it: an `async def`, or a generator."""
+    while isinstance(function, partial):
+        function = function.func
+    for each in (function, getattr(type(function), "__call__", None)):  # noqa: B004 - its code
+        code = getattr(each, "__code__", None)
+        if getattr(code, "co_flags", 0) & _SUSPENDED:
+            message = (
+                f"{name} must be a plain function, since nothing awaits an async one; a plain one "
+                "can use your loop's call_soon_threadsafe, or asyncio.run_coroutine_threadsafe"
+            )
+            refuse(name, message)
 
 
 # The next two look for an attribute, not for a type, so that tests can use stand-ins.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from .arguments import (
+    check_runs,
     checked_client,
     checked_hook,
     checked_options,
@@ -97,6 +98,7 @@ class SessionManager(AsyncClosable):
         check_credential(password, "password")
         if isinstance(two_step, Secret) and two_step:
             check_credential(two_step, "two_step")
+        check_runs(two_step, "two_step")
         checked_hook(on_event, "on_event")
         self._account = Account(
             client=client,

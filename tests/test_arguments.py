@@ -104,6 +104,18 @@ NO_BASES = (
     *("https://localhost:port/", "https://local host/", "https://höst/"),
 )
 LOGINS = ("certlogin", "login")
+
+
+async def late(*_: object) -> str:
+    return "5"
+
+
+class Late:
+    async def __call__(self, *_: object) -> str:
+        return "5"
+
+
+LATE = (late, partial(late), Late())
 login = partial(identity, username="u", password="p")
 
 REFUSED: list[tuple[Callable[..., object], str, tuple[object, ...]]] = [
@@ -117,7 +129,8 @@ REFUSED: list[tuple[Callable[..., object], str, tuple[object, ...]]] = [
     (manager, "client", ("hidden-name",)),
     (manager, "username", ("\ud800", None, "")),
     (manager, "password", ("\ud800", 5, "")),
-    (manager, "on_event", (5,)),
+    (manager, "on_event", (5, *LATE)),
+    (manager, "two_step", LATE),
     (manager, "login_timeout", (0, "5", None, timedelta(seconds=5), float("inf"))),
     (partial(manager, interactive=True), "two_step", (5, "\ud800")),
     (manager, "lease", ({}, 30)),
@@ -131,7 +144,7 @@ REFUSED: list[tuple[Callable[..., object], str, tuple[object, ...]]] = [
     *((call, "store", ([], {})) for call in (get, aget)),
     *((call, "storage_options", ('{"key": "hidden"}', ["hidden"], 5)) for call in (get, aget)),
     (partial(KeepAlive, ITALY()), "every", (*SOON, LONG, 60)),
-    (partial(KeepAlive, ITALY()), "on_report", ("x",)),
+    (partial(KeepAlive, ITALY()), "on_report", ("x", *LATE)),
     *((kind, "session", (manager(),)) for kind in (KeepAlive, exchange, BetfairAuth, APIClient)),
     (APIClient, "session", ("hidden-name",)),
     # Flumine looks six times in it, and the last look must come before the session's end.

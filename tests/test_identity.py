@@ -173,7 +173,10 @@ def test_a_code_that_cannot_be_used_sends_nothing(sandbox: Sandbox, hands: HandC
         hands.sleep(client.timeout)
         return "987654"
 
-    codes: list[Any] = [broken, late, 987654, lambda: 987654, "9876\n54"]
+    async def awaited() -> str:
+        return "987654"
+
+    codes: list[Any] = [broken, late, awaited, 987654, lambda: 987654, "9876\n54"]
     for code in codes:
         with pytest.raises(ConfigurationError) as caught:
             client.login(sandbox.username, sandbox.password, code=code)

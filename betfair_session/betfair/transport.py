@@ -13,7 +13,7 @@ from functools import partial
 from http.client import HTTPConnection, HTTPSConnection
 from urllib.parse import urlsplit
 
-from betfair_session.arguments import discreet, refuse
+from betfair_session.arguments import check_runs, discreet, refuse
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
 from betfair_session.process.log import WARNING, Log
@@ -57,6 +57,7 @@ def checked_form(username: Secret, password: Secret) -> dict[str, Secret]:
 @discreet
 def asked_code(code: Secret | Callable[[], str] | None, seconds: float) -> tuple[Secret, float]:
     """Return the two-step code, calling `code` if it is a function, and the seconds left."""
+    check_runs(code, "code")
     began = clocks.now()
     try:
         found = Secret("" if code is None else code() if callable(code) else code)
