@@ -72,6 +72,7 @@ def parse_token(content: bytes, *, where: str) -> Secret | None:
     NotATokenError: there are more than MAX_JUNK bytes. A store need not read beyond the next byte.
     """
     if len(content) > MAX_JUNK:
+        del content  # no traceback may show it
         raise NotATokenError(
             f"{where} holds more than {MAX_JUNK} bytes, so it is not a session token; "
             "it is left untouched. Is the key mistyped?"

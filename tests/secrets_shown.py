@@ -55,6 +55,8 @@ def _shown(value: object) -> str:
 def _texts(value: object, depth: int) -> Iterator[str]:
     if isinstance(value, str):
         yield str.__str__(value)
+    elif isinstance(value, bytes | bytearray):
+        yield bytes(value).decode(errors="replace")
     elif depth and isinstance(value, Mapping):
         for each in [*value, *value.values()]:
             yield from _texts(each, depth - 1)

@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -265,3 +266,13 @@ def test_the_bases_are_the_jurisdictions_or_the_callers() -> None:
         assert IdentityClient("key", identity_url=url).api_url is None
         named = IdentityClient("key", identity_url=url, api_url="https://localhost:1/x")
         assert named.api_url == "https://localhost:1/x/"
+
+
+def test_a_refusal_shows_no_key_that_was_given_as_text(sandbox: Sandbox) -> None:
+    """Not even to a tool that looks into the texts and tuples of frames."""
+    parts = [Path(path).read_text("ascii") for path in sandbox.certificate]
+    sandbox.login_status("SUSPENDED")
+    client = identity(sandbox, certificate=Certificate.from_pem(*parts))
+    with pytest.raises(LoginRefused) as caught:
+        client.certlogin(sandbox.username, sandbox.password)
+    assert_hidden(everything_in(caught.value), parts[1].splitlines()[1])

@@ -83,8 +83,8 @@ def decoded(text: str | bytes | bytearray) -> Any:  # noqa: ANN401 - JSON
         return None
 
 
-class Answer(NamedTuple):
-    """An HTTP answer.
+class Answer:
+    """An HTTP answer. No tuple: some tools show what is in those, whatever the repr shows.
 
     Attributes:
         status_code: its status.
@@ -93,10 +93,11 @@ class Answer(NamedTuple):
         date: the Date header, or "".
     """
 
-    status_code: int
-    body: bytes
-    sent: tuple[Secret, ...] = ()
-    date: str = ""
+    def __init__(
+        self, status_code: int, body: bytes, sent: tuple[Secret, ...] = (), date: str = ""
+    ) -> None:
+        """Keep them."""
+        self.status_code, self.body, self.sent, self.date = status_code, body, sent, date
 
     def __repr__(self) -> str:
         return f"Answer({self.status_code})"

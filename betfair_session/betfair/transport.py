@@ -136,7 +136,8 @@ class Transport(Closable):
             if not pause_before_next(attempt, seconds - clocks.passed(began)):
                 break
         if isinstance(outcome, Answer):
-            return outcome._replace(sent=(*headers.values(), *(form or {}).values()))
+            outcome.sent = (*headers.values(), *(form or {}).values())
+            return outcome
         advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
         error = unclear(endpoint, outcome.detail + advice)
         error.sent, error.reason = outcome.sent, outcome.reason

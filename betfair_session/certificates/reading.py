@@ -40,11 +40,19 @@ _HEADERS = rb"\s*(Proc-Type: \S+)\s+(DEK-Info: \S+)"
 _PKCS12 = rb"(?s)\x30.{1,5}\x02\x01\x03"
 
 
-class Source(NamedTuple):
-    """One part of a certificate: a file, or bytes in memory."""
+class Source:
+    """One part of a certificate: a file, or bytes in memory.
 
-    name: str  # the path, or a description of the bytes
-    content: SecretBytes | None = None  # the bytes; None for a file
+    No tuple: some tools show what is in those, whatever the repr shows.
+
+    Attributes:
+        name: the path, or a description of the bytes.
+        content: the bytes; None for a file.
+    """
+
+    def __init__(self, name: str, content: SecretBytes | None = None) -> None:
+        """Keep them."""
+        self.name, self.content = name, content
 
     def read(self) -> bytes:
         """Return the bytes, reading a file anew each time; CertificateError if it fails."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -221,16 +222,25 @@ class Runner:
                 "this object is not a session token, and the login replaces it; if it was your "
                 "data, the key is mistyped"
             )
-        content = SecretBytes(effect.token.reveal().encode() if effect.token else blank())
         began = self._clock.mono()
-        version = self._write(self._key, content, effect.version)
+        version = self._write(
+            self._key,
+            SecretBytes(effect.token.reveal().encode() if effect.token else blank()),
+            effect.version,
+        )
         if effect.token is not None and self.login.sends:
             self._reporter.tell("written", self._clock.mono() - began)
         return do.Written(version)
 
     def _write(self, key: str, content: bytes, version: Expect | None) -> str:
         expect = ABSENT if version is None else version
-        return self._store.put(key, content, expect, deadline=self._deadline())
+        put = partial(self._store.put, key, content, expect, deadline=self._deadline())
+        del content  # some tools take a text's content from a frame, whatever its repr shows
+        try:
+            return put()
+        except BetfairSessionError as error:
+            failed = [error.with_traceback(None)]
+        raise failed.pop()
 
     def _deadline(self) -> float:
         return store_call_end(self._account.lease, self.login.deadline, self._clock.mono())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from betfair_session.exceptions import StoreError
-from betfair_session.process import Closable, NamedTuple, clocks
+from betfair_session.process import Closable, clocks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ Expect: TypeAlias = "str | Condition"
 """A version, ABSENT or ANY."""
 
 
-class StoredObject(NamedTuple):
+class StoredObject:
     """One object as a single request saw it.
+
+    No tuple: some tools show what is in those, whatever the repr shows.
 
     Attributes:
         content: its bytes, cut off after MAX_READ + 1.
@@ -47,10 +49,15 @@ class StoredObject(NamedTuple):
             driver does not show it (then `TokenStore.server_now` asks).
     """
 
-    content: SecretBytes
-    version: str
-    modified: float | None = None
-    now: float | None = None
+    def __init__(
+        self,
+        content: SecretBytes,
+        version: str,
+        modified: float | None = None,
+        now: float | None = None,
+    ) -> None:
+        """Keep them."""
+        self.content, self.version, self.modified, self.now = content, version, modified, now
 
 
 def seconds_of(date: str | datetime | None) -> float | None:

@@ -88,7 +88,9 @@ class LaggingStore(ObservedStore):
         if found is None or shown == found or found.modified is None or found.now is None:
             return found
         if found.now - found.modified < 3:
-            return shown._replace(now=found.now) if shown else None
+            if shown:
+                shown.now = found.now
+            return shown
         self._shown[key] = found
         return found
 

@@ -121,7 +121,8 @@ class CloudStore(TokenStore):
         """See TokenStore."""
         self._serve("read", key)
         found = self._objects.get(key)
-        return found._replace(now=float(int(self.now))) if found else None
+        now = float(int(self.now))
+        return StoredObject(found.content, found.version, found.modified, now) if found else None
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:  # noqa: ARG002 - likewise
         """See TokenStore."""
