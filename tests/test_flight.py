@@ -37,7 +37,8 @@ from betfair_session import (
 from betfair_session.process import T, clocks, single_flight, threads
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight, await_for, wait_for
-from betfair_session.process.threads import Lane, Once, Outcome, OutOfTime
+from betfair_session.process.threads import Once, Outcome, OutOfTime
+from betfair_session.storage.local import Lane
 
 FAR = within(86_400)
 Found = tuple[str, bool] | BaseException | None

@@ -20,7 +20,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from betfair_session.process import clocks
 from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import chain, interruption, run_until
+from betfair_session.process.threads import chain, interruption, run_until, without_frames
 
 from .answers import MAX_ANSWER_BYTES, Answer
 from .http import (
@@ -40,7 +40,7 @@ from .http import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from requests import PreparedRequest, Response
@@ -178,25 +178,6 @@ def _use_own_pools(manager: Any) -> None:  # noqa: ANN401 - urllib3's, for proxi
     manager.pool_classes_by_scheme = {
         scheme: type(kind.__name__, (_OwnPool, kind), {}) for scheme, kind in kinds
     }
-
-
-def without_frames(send: Callable[[], Response]) -> Response:
-    """Send; an error loses the frames below, whose locals have the headers and so the token.
-
-    Some tools take a text's content from a frame, whatever its repr shows.
-    """
-    try:
-        return send()
-    except Exception as error:
-        if interruption(error):
-            raise
-        failed = error
-    for each in [*chain(failed)]:
-        each.__traceback__ = each.__context__ = None
-    try:
-        raise failed
-    finally:
-        del failed  # a traceback would keep itself
 
 
 def drop_if_out_of_step(response: Response) -> None:

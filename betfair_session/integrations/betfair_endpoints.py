@@ -24,10 +24,11 @@ from betfairlightweight.exceptions import APIError, ListenerError, SocketError, 
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
 from betfair_session.arguments import refuse
-from betfair_session.betfair.by_requests import OwnSession, no_auth, without_frames
+from betfair_session.betfair.by_requests import OwnSession, no_auth
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.clocks import now, passed
+from betfair_session.process.threads import without_frames
 from betfair_session.secret import Secret, SecretHeader
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
         settings |= {"auth": no_auth, "allow_redirects": False}
         ask = partial((session or client.session).request, method, url, **settings)
         settings.pop("headers", None)  # no traceback may show them
-        answer = without_frames(ask)
+        answer: requests.Response = without_frames(ask)
         guard.answer = answer
         if settings.get("stream") and answer.status_code != HTTPStatus.OK:
             _ = answer.content  # or the original would save this as the file

@@ -222,41 +222,6 @@ class Once(Generic[T]):
         return made
 
 
-class Lane:
-    """Runs work that may hang, one piece at a time; a late piece blocks the next.
-
-    So a mount that hangs for hours takes one thread, not one for each try; and a read after a write
-    that was late sees what that write did.
-    """
-
-    def __init__(self) -> None:
-        """Begin without late work."""
-        self.after_fork()
-        reset_in_child(self)
-
-    def after_fork(self) -> None:
-        """Forget the late work: the child has none of these threads."""
-        self._late: set[Outcome[Any]] = set()
-
-    def run(self, deadline: float, work: Callable[[], T]) -> T:
-        """Do `work` after any late work; OutOfTime: it did not begin, OverrunError: did not end."""
-        for late in list(self._late):
-            if not late.wait(deadline):
-                raise OutOfTime
-            self._late.discard(late)
-        try:
-            outcome = begin(work)
-        except NoThreadError:
-            return work()  # in this thread, without a deadline
-        try:
-            if not outcome.wait(deadline):
-                raise OverrunError
-            return outcome.result()
-        finally:
-            if not outcome.done():  # out of time, or interrupted
-                self._late.add(outcome)
-
-
 def chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and its causes, as far as the code that raised it names them.
 
@@ -285,6 +250,25 @@ def interruption(error: BaseException) -> BaseException | None:
     `signal.signal`), and in the traceback the handler's own frame follows that one.
     """
     return next((each for each in chain(error) if _from_handler(each)), None)
+
+
+def without_frames(send: Callable[[], T]) -> T:
+    """Return what `send` returns; its error loses the frames below, whose locals hold a secret.
+
+    Some tools take a text's content from a frame, whatever its repr shows.
+    """
+    try:
+        return send()
+    except Exception as error:
+        if interruption(error):
+            raise
+        failed = error
+    for each in [*chain(failed)]:
+        each.__traceback__ = each.__context__ = None
+    try:
+        raise failed
+    finally:
+        del failed  # a traceback would keep itself
 
 
 def quietly(step: Callable[..., object], *given: object) -> bool:

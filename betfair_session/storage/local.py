@@ -24,8 +24,15 @@ from functools import partial
 
 from betfair_session.arguments import check_options
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
+from betfair_session.process.forks import reset_in_child
 from betfair_session.process.log import WARNING, Log
-from betfair_session.process.threads import Lane, OutOfTime, interruption
+from betfair_session.process.threads import (
+    NoThreadError,
+    OutOfTime,
+    OverrunError,
+    begin,
+    interruption,
+)
 from betfair_session.secret import SecretBytes
 
 from . import local_files as files
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
 
     from betfair_session.exceptions import StoreError
     from betfair_session.process import T
+    from betfair_session.process.threads import Outcome
 
     from .contract import Expect
 
@@ -49,6 +57,41 @@ _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself with a better 
 _GO_FILE = ".attrs"  # Go's side file for each object
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's: we always do
 HINTS = {"timeout": "does its mount hang? Mount it again, or allow more time"}
+
+
+class Lane:
+    """Runs work that may hang, one piece at a time; a late piece blocks the next.
+
+    So a mount that hangs for hours takes one thread, not one for each try; and a read after a write
+    that was late sees what that write did.
+    """
+
+    def __init__(self) -> None:
+        """Begin without late work."""
+        self.after_fork()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Forget the late work: the child has none of these threads."""
+        self._late: set[Outcome[Any]] = set()
+
+    def run(self, deadline: float, work: Callable[[], T]) -> T:
+        """Do `work` after any late work; OutOfTime: it did not begin, OverrunError: did not end."""
+        for late in list(self._late):
+            if not late.wait(deadline):
+                raise OutOfTime
+            self._late.discard(late)
+        try:
+            outcome = begin(work)
+        except NoThreadError:
+            return work()  # in this thread, without a deadline
+        try:
+            if not outcome.wait(deadline):
+                raise OverrunError
+            return outcome.result()
+        finally:
+            if not outcome.done():  # out of time, or interrupted
+                self._late.add(outcome)
 
 
 class LocalStore(TokenStore):
