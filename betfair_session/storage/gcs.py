@@ -57,7 +57,8 @@ class GCSStore(LoopStore):
         return bucket, prefix.strip("/")
 
     def _make(self, options: dict[str, Any]) -> Driver:
-        check_google_token(options.get("token"))
+        if options.get("token") != "cloud":  # which reads no variable
+            check_google_token(options.get("token"))
         if not options.get("requester_pays"):
             # Nothing else needs it; one that is not its default makes gcsfs drop the credentials.
             options.pop("project", None)

@@ -9,13 +9,24 @@ from __future__ import annotations
 import enum
 import os
 import re
+from binascii import a2b_base64
+from contextlib import suppress
 from typing import TypeAlias
 
+_BEARER = r"[A-Za-z0-9._~+/-]+=*"  # an access token by RFC 6750, 2.1
 _GOOGLE_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # characters: a server chooses the text, and the patterns take time
 
+
+def _hidden_in(found: re.Match[str]) -> str:
+    """Hide a long word with the changing letters of base64, whose slashes make it look a path."""
+    word = found[0]
+    return "…" if 10 * len(re.findall("[a-z0-9][A-Z]", word)) > len(word) else word
+
+
 _CLEANERS = (  # compiled only when a call fails
+    (r"(?s)-----BEGIN.*", "…"),
     (r"(?<=://)[^/\s]*@", ""),
     (r"[^\s/@\"']+:[^\s/@\"']+@", ""),  # user:password@host without a scheme
     (r"\?[^\s'\"<>]*=[^\s'\"<>]*", "?…"),
@@ -26,7 +37,9 @@ _CLEANERS = (  # compiled only when a call fails
         ),
         r"\1 …",
     ),
-    (r"[A-Za-z0-9+/_-]{40,}={1,2}(?![A-Za-z0-9])|[A-Za-z0-9+_=-]{40,}", "…"),
+    (r"[A-Za-z0-9+/_-]{40,}={1,2}(?![A-Za-z0-9])", "…"),
+    (r"[A-Za-z0-9+/_=-]{40,}", _hidden_in),
+    (r"[A-Za-z0-9+_=-]{40,}", "…"),
 )
 
 
@@ -199,15 +212,28 @@ def check_google_token(token: object) -> None:
 
     The drivers would send it as an access token, or show it.
     """
-    usual = isinstance(token, str | None) and token in {None, "google_default", "cloud"}
+    usual = token is None or token in ("google_default", "cloud")
     given = {"token": token, _GOOGLE_FILE: os.environ.get(_GOOGLE_FILE) if usual else None}
     for name, text in given.items():
-        if isinstance(text, str) and text.lstrip().startswith("{"):
-            told = f"{name} holds a key file's content; give its path, or `token` as a mapping"
-            raise Known(told, "configuration", Sent.NEVER)
-    text = token if isinstance(token, str) else ""
-    if (text.endswith(".json") or text.startswith(("/", "~", "."))) and not os.path.exists(text):
-        raise Known(f"no such file: {text}", *NO_FILE)
+        if isinstance(text, str) and not os.path.exists(text) and _may_be_a_key(text):
+            told = f"{name} names no file, and may hold a key file's content"
+            instead = "give the file's path, or `token` as a mapping"
+            raise Known(f"{told}; {instead}", "configuration", Sent.NEVER)
+    if not isinstance(token, str) or os.path.exists(token):
+        return
+    path = token.endswith(".json") or token.startswith(("/", "~", "."))
+    if path or not re.fullmatch(_BEARER, token):
+        raise Known(f"no such file: {token}", *NO_FILE)
+
+
+def _may_be_a_key(text: str) -> bool:
+    """Return whether a text holds JSON or PEM, or begins as the base64 of these or of DER does."""
+    start = b""
+    if "." not in text:  # as it is in access tokens
+        with suppress(ValueError):
+            start = a2b_base64(text.lstrip(" \t\r\n'\"\ufeff")[:8])
+    start = start.lstrip(b" \t\r\n\xef\xbb\xbf\xff\xfe")
+    return "{" in text or "-----" in text or start.startswith((b"{", b"-----", b"0\x82"))
 
 
 TYPES: dict[str, Meaning] = {
