@@ -24,7 +24,7 @@ from .cloud import CONNECT_SECONDS, CloudStore, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ, seconds_of
 from .errors import Operation, attempt
 from .location import AZURE, GCS, S3, is_amazon
-from .meanings import NO_FILE, Known, Refusal, Sent, check_google_token, no_credentials
+from .meanings import CODES, NO_FILE, Known, Refusal, Sent, check_google_token, no_credentials
 from .obstore_config import configure, usual_endpoint
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ _STATUS = r"status code: (\d{3})"
 _CODE = r"<Code>([\w.]+)</Code>"
 _MESSAGE = r"<Message>([^<]*)"
 _BULK = r"request failed for key .*?: ([^\n]*) \(code: ([\w.]+)\)"
+_SERVICE = r"token (?:request|response)|S3 error: (?:Error performing POST REDACTED|Invalid Assume)"
 _LOCAL_FILE = r"token file|\(os error \d+\)"
 _LONGEST = 10_000  # characters: the body of an answer may follow
 _KIND = r"kind: (\w+)"
@@ -222,10 +223,11 @@ def _known_error(error: Exception, bucket: str) -> Exception:
     """
     text = str(error)[:_LONGEST]
     request = re.search(_REQUEST, text)
-    # Another URL than the bucket's is a credential service's. obstore hides a URL with a signature.
+    # Another URL than the bucket's is a credential service's. obstore hides a URL with a signature,
+    # and that of Amazon's STS, but no other to which it would POST for S3.
     url = request[1] if request and "://" in request[1] else f"//{bucket}."
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
-    if "token request" in text or elsewhere:
+    if elsewhere or re.search(_SERVICE, text):
         return _without_credentials(text, url)
     if request is None and re.search(_LOCAL_FILE, text):
         return Known(text, *NO_FILE)  # it reads no local files but those with credentials
@@ -242,12 +244,14 @@ def _known_error(error: Exception, bucket: str) -> Exception:
 
 
 def _without_credentials(text: str, url: str) -> Known:
-    status, kind = re.search(_STATUS, text), re.search(_KIND, text)
+    status, code, kind = (re.search(each, text) for each in (_STATUS, _CODE, _KIND))
     connected = kind and kind[1] != "Connect" and "tcp connect error" not in text
     # The service is there, and may answer in a moment; a machine's own, by http, may not be there.
-    if not status and (connected or (kind and url.startswith("https://"))):
+    if not status and (connected or (kind and url.startswith(("https://", "//")))):
         return Known(text, "unreachable", Sent.NEVER)
-    return no_credentials(text, int(status[1]) if status else 0)
+    if code and CODES.get(code[1]) == "throttled":  # with the status 400
+        return no_credentials(f"{code[1]}: {text}", 429)
+    return no_credentials(f"{code[1]}: {text}" if code else text, int(status[1]) if status else 0)
 
 
 def _refusal_in(text: str) -> Refusal | None:

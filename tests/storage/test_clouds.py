@@ -30,7 +30,7 @@ from s3fs import S3FileSystem
 from secrets_shown import assert_hidden, everything_in
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
-from servers.listeners import Listener, answer, saying
+from servers.listeners import Listener, Stranger, answer, saying
 from servers.objects import Bucket
 from servers.script import Answer
 from within import within
@@ -338,6 +338,38 @@ def test_a_busy_service_of_credentials_may_be_asked_again(
         ):
             with open_store(url, options) as store:
                 all_fail(store, reason, ["read", "create"])
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (b"", "unreachable"),
+        (None, "unreachable"),
+        (answer(b"<html>no</html>", status="503 No"), "server"),
+        (answer(b"<html>no</html>", status="502 No"), "server"),
+        (answer(b"no", status="429 No"), "throttled"),
+        (answer(b"<Error><Code>Throttling</Code></Error>", status="400 No"), "throttled"),
+        (answer(b"<html>no</html>", status="404 No"), "forbidden"),
+        (answer(b"<Error><Code>AccessDenied</Code></Error>", status="403 No"), "forbidden"),
+        (answer(b"<html>log in</html>"), "forbidden"),
+    ],
+)
+def test_what_amazons_service_of_tokens_says_is_not_the_buckets(
+    nowhere: pytest.MonkeyPatch, tmp_path: Path, told: bytes | None, reason: str
+) -> None:
+    """Obstore hides its URL; the write was never sent."""
+    over = threading.Event()
+    (tmp_path / "token").write_text("token")
+    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+    serve = saying(told) if told is not None else lambda *_: over.wait(TIMEOUT)
+    with Listener(serve, Stranger(tmp_path / "ca.pem").tls) as service:
+        nowhere.setenv("AWS_ENDPOINT_URL_STS", f"https://127.0.0.1:{service.port}")
+        untried = {"client_options": {"allow_invalid_certificates": True}}
+        with open_store("obstore+s3://bucket", untried) as store:
+            error = failure("create", store, timeout=1 if told is None else TIMEOUT)
+        assert (error.reason, error.landed, service.connections > 0) == (reason, False, True)
+        over.set()
 
 
 @pytest.mark.parametrize("ours", [True, False])
