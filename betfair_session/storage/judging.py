@@ -14,7 +14,7 @@ from betfair_session.process import NamedTuple
 from betfair_session.process.threads import chain
 
 from . import meanings
-from .meanings import NO_FILE, Known, Sent, clean
+from .meanings import NO_FILE, Known, Sent, clean, no_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +143,8 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
     )
     detail = f"{status} {code}".strip()
     if _of_credentials(error, status):
-        return Judgement("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
+        busy = 429 if reason == "throttled" else status  # STS throttles with the status 400
+        return Judgement(*no_credentials("", busy).meaning, f"no credentials: {detail}: {text}")
     if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
         # A proxy or gateway may answer with the same status. Taken for the store's, it would make
         # a live token look absent, or report another process's write that never happened.

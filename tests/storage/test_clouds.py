@@ -341,6 +341,40 @@ def test_a_busy_service_of_credentials_may_be_asked_again(
 
 
 @pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (400, "Throttling", "throttled"),
+        (429, "", "throttled"),
+        (503, "", "server"),
+        (500, "InternalFailure", "server"),
+        (400, "ExpiredTokenException", "forbidden"),
+        (404, "", "forbidden"),
+    ],
+)
+def test_a_busy_service_of_credentials_is_asked_once_a_call(
+    nowhere: pytest.MonkeyPatch, tmp_path: Path, status: int, code: str, reason: str
+) -> None:
+    """It gets better by itself; a new driver would only ask it again at once."""
+    (tmp_path / "token").write_text("token")
+    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+    nowhere.setenv("AWS_MAX_ATTEMPTS", "1")
+    said = answer(f"<e><Error><Code>{code}</Code></Error></e>".encode(), status=f"{status} No")
+    with Listener(saying(said)) as service:
+        nowhere.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{service.port}")
+        options = {"client_kwargs": {"region_name": "eu-west-1"}}
+        with open_store("s3://bucket", options) as store:
+            for call, asked in (("read", 1), ("create", 2)):
+                all_fail(store, reason, [call])
+                assert reason == "forbidden" or service.connections == asked
+    headers = {"x-ms-error-code": code}
+    response = types.SimpleNamespace(status_code=status, headers=headers, reason="no")
+    entra = ClientAuthenticationError("no", response=response)
+    assert judge(entra, cloud=True).reason == reason
+    assert judge(entra, cloud=True).rejects_credentials is (reason == "forbidden")
+
+
+@pytest.mark.parametrize(
     ("told", "reason"),
     [
         (b"", "unreachable"),
