@@ -156,7 +156,7 @@ class CloudStore(TokenStore):
                 return self._write_once(target, content, ANY)
             if not self.atomic:
                 return self._check_then_write(target, content, expect)
-            version = self._write_if(target, content, expect, lock=lock)
+            version = self._write_if(target, content, expect)
             if lock and self.probe and (expect is ABSENT) not in self._proven:
                 return self._probe_write(target, content, expect, version)
             return version
@@ -209,20 +209,21 @@ class CloudStore(TokenStore):
         self._check_unchanged(target, expect)
         return self._write_once(target, content, ANY)
 
-    def _write_if(self, target: Target, content: bytes, expect: Expect, *, lock: bool) -> str:
+    def _write_if(self, target: Target, content: bytes, expect: Expect) -> str:
         """Write on a condition; stop using conditions on a server that refuses them.
 
         A 412 may mean that the condition does not hold, or that the server supports none. It
-        supports none if it answers a lock's write with 412 twice while the condition holds.
+        supports none if it answers a write with 412 twice while the condition holds.
         """
-        doubted = self.probe and (expect is ABSENT) not in self._proven
         for _ in range(2):
             try:
                 return self._write_once(target, content, expect)
             except Exception as error:
                 judged = judge(error, cloud=True)
+                tried = (expect is ABSENT) in self._proven
+                doubted = not tried and (self.probe or not self.atomic)  # as of now: see S3Store
                 unknown = doubted and judged.knows_no_conditions
-                unmet = doubted and lock and judged.status == 412  # noqa: PLR2004 - HTTP
+                unmet = doubted and judged.status == 412  # noqa: PLR2004 - HTTP
                 # After a 409 or 412 without a known code, read whether the condition holds.
                 if not (unknown or unmet or judged.reason == "doubtful"):
                     raise

@@ -77,6 +77,9 @@ def test_amazon_keeps_conditions_and_is_sent_a_checksum(
     assert (store.atomic, store.probe) == (True, False)
     version = create(store)
     newer = put(store, b"second", version)
+    cloud.requests.clear()
+    assert_conflict(lambda: put(store, b"late", version))
+    assert len(cloud.requests) == 1
     assert_conflict(lambda: delete(store, version))
     delete(store, newer)
     if driver:
@@ -223,10 +226,10 @@ def test_a_server_without_conditions_is_used_by_looking_first(
     ("match", "answer", "key", "there"),
     [
         (conditional, UNMET, LOCK, True),
-        (conditional, UNMET, "token", False),
+        (conditional, UNMET, "token", True),
         ("PUT", Says(400, "InvalidArgument"), LOCK, False),
     ],
-    ids=["another's lock", "token only", "every write is refused"],
+    ids=["another's lock", "another's token", "every write is refused"],
 )
 def test_what_is_no_fault_of_the_servers_conditions(
     s3: Cloud,
@@ -237,7 +240,7 @@ def test_what_is_no_fault_of_the_servers_conditions(
     *,
     there: bool,
 ) -> None:
-    """A 412 while the condition does not hold, a 412 for a token, a refusal of all writes."""
+    """A 412 while the condition does not hold, a refusal of all writes."""
     bucket = s3.new_bucket()
     if there:
         bucket.put(key, b"another's")
@@ -247,6 +250,40 @@ def test_what_is_no_fault_of_the_servers_conditions(
             create(store, key=key)
         assert isinstance(caught.value, VersionConflict) is (answer is UNMET)
         assert (caught.value.landed, store.atomic, store.probe) == (False, True, True)
+
+
+@drivers
+@pytest.mark.parametrize("answer", [Says(501, "NotImplemented"), UNMET], ids=str)
+def test_a_dead_token_may_be_the_first_that_is_replaced(
+    s3: Cloud, driver: str, answer: Says
+) -> None:
+    """It is so without a lock from before; where If-Match is refused, the new one is kept."""
+    bucket = s3.new_bucket()
+    bucket.put("token", b"dead")
+    s3.fail(replacing, answer=answer)
+    with open_store(driver + bucket.url(), bucket.options) as store:
+        dead = read(store).version
+        create(store, key=LOCK)
+        put(store, b"live", dead)
+        assert (bucket.get("token"), store.atomic) == (b"live", False)
+
+
+@drivers
+@pytest.mark.parametrize("another", [b"another's", None], ids=["replaced", "removed"])
+def test_a_server_that_keeps_conditions_keeps_anothers_token(
+    s3: Cloud, driver: str, another: bytes | None
+) -> None:
+    """It was not tried out for If-Match yet; a conflict there is one."""
+    bucket = s3.new_bucket()
+    bucket.put("token", b"dead")
+    with open_store(driver + bucket.url(), bucket.options) as store:
+        dead = read(store).version
+        create(store, key=LOCK)
+        bucket.delete("token")
+        if another:
+            bucket.put("token", another)
+        assert_conflict(lambda: put(store, b"mine", dead))
+        assert (bucket.get("token"), store.atomic, store.probe) == (another, True, True)
 
 
 def test_a_server_that_cannot_be_tried_out_keeps_the_lock(s3: Cloud) -> None:
