@@ -11,7 +11,7 @@ setting on when it reads.
 from __future__ import annotations
 
 import os
-import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from betfair_session.exceptions import ConfigurationError
@@ -50,11 +50,17 @@ class AzureStore(LoopStore):
     def _make(self, options: dict[str, Any]) -> Driver:
         # Where there is a connection string, if only in the environment, adlfs drops account_name.
         name, given = "AZURE_STORAGE_CONNECTION_STRING", options.get("connection_string")
-        found = re.search(r"(?i)\bAccountName=([^;]+)", given or os.environ.get(name, ""))
-        if found and options.get("account_name") not in {None, found[1].strip()}:
-            where = "the connection string" if given else name
-            message = f"the URL, or account_name, and {where} name different accounts"
-            raise ConfigurationError(message)
+        text, account = given or os.environ.get(name), options.get("account_name")
+        if text and account:
+            from .obstore_config import connection_string  # only here: each start pays for a module
+
+            found = account
+            with suppress(ConfigurationError):  # adlfs refuses such a string, and says why
+                found = connection_string(text, account)["account_name"]
+            if found.lower() != account.lower():
+                where = "the connection string" if given else name
+                message = f"the URL, or account_name, and {where} name different accounts"
+                raise ConfigurationError(message)
         return super()._make(options)
 
     async def _prepare(self, driver: Driver) -> bool:

@@ -162,19 +162,24 @@ def _google(options: _Options) -> _Options:
 def _azure(options: _Options) -> _Options:
     """Take from adlfs's options those that need more than another name; return obstore's."""
     config: _Options = {}
-    text, named = options.pop("connection_string", None), options.get("account_name")
+    text, named = options.pop("connection_string", None), options.get("account_name") or ""
+    if not named:
+        options.pop("account_name", None)
     if text is not None:
-        config = _connection_string(text)
-        if named not in {None, config["account_name"]}:
+        config = connection_string(text, named)
+        if named and config["account_name"].lower() != named.lower():
             message = "the URL, or account_name, and the connection string name different accounts"
             raise ConfigurationError(message)
     elif "account_host" not in options:
         text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")  # adlfs reads it, obstore does not
         with suppress(ConfigurationError) if named else nullcontext():
-            found = _connection_string(text) if text else {}
-            config = found if named in {None, found.get("account_name")} else {}
+            found = connection_string(text, named) if text else {}
+            same = not named or found.get("account_name", "").lower() == named.lower()
+            config = found if same else {}
         if options.keys() - {"account_name"}:  # credentials of the caller's own
             config = {each: config[each] for each in config.keys() - {"account_key", "sas_key"}}
+    if config:
+        options.pop("account_name", None)  # the string's may be in other letters
     host = options.pop("account_host", None)
     if host is not None:
         config["endpoint"] = f"https://{host}"
@@ -183,7 +188,20 @@ def _azure(options: _Options) -> _Options:
     return config
 
 
-def _connection_string(text: str) -> _Options:
+def connection_string(text: str, named: str) -> _Options:
+    """Return obstore's options for a connection string of Azure's.
+
+    Args:
+        text: the string.
+        named: the account that the URL or the options name, or "". A host of the owner's own names
+            none, so it is taken for that account's.
+
+    Returns:
+        The options, the account's name among them.
+
+    Raises:
+        ConfigurationError: the string names no account.
+    """
     parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
     parts = {name.strip().lower(): value.strip() for name, value in parts.items()}
     if parts.get("usedevelopmentstorage", "").lower() == "true":
@@ -195,7 +213,9 @@ def _connection_string(text: str) -> _Options:
     if "account_name" not in config:
         # account.blob.core.windows.net, or an emulator's 127.0.0.1:10000/account
         address = urlsplit(endpoint)
-        name = address.path.strip("/") or (address.hostname or "").partition(".")[0]
+        host = address.hostname or ""
+        own = named if ".blob." not in host else ""
+        name = address.path.strip("/") or own or host.partition(".")[0]
         if not name:
             message = "the connection string names neither AccountName nor BlobEndpoint"
             raise ConfigurationError(message)

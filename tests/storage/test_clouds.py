@@ -288,9 +288,31 @@ def test_a_url_and_a_connection_string_mean_one_account(
     """Adlfs would use the string's without a word, if only the environment holds it."""
     url = f"{driver}abfs://c@urls.dfs.core.windows.net/x"
     options = {"connection_string": CONNECTION.format("another", 1)}
-    with pytest.raises(ConfigurationError, match="account"):
-        get(open_store(url, options))
+    another = "https://another.blob.core.windows.net/"
+    for string in (
+        options["connection_string"],
+        f"BlobEndpoint={another};SharedAccessSignature=sv=1&sig=x",
+        f"blobendpoint={another}?sv=1&sig=x",
+        "BlobEndpoint=http://127.0.0.1:1/another;SharedAccessSignature=sv=1&sig=x",
+        "UseDevelopmentStorage=true",
+    ):
+        with pytest.raises(ConfigurationError, match="account"):
+            get(open_store(url, {"connection_string": string}))
     with Listener(saying(NO_BLOB)) as service:
+        given = {"connection_string": CONNECTION.format("urls", service.port)}
+        for same, more in (
+            (url, {}),
+            (f"{driver}abfs://c@Urls.dfs.core.windows.net/x", {}),
+            (f"{driver}abfs://c/x", {"account_name": ""}),
+        ):
+            with open_store(same, {**given, **more}) as store:
+                assert get(store) is None
+        assert service.heard.count(b"SharedKey urls:") == 3
+        host = f"http://127.0.0.1:{service.port}"  # one of their own, which names no account
+        given = {"connection_string": f"BlobEndpoint={host};SharedAccessSignature=sv=1&sig=x"}
+        with open_store(url, given) as store:
+            assert get(store) is None
+        service.heard = b""
         nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", CONNECTION.format("urls", service.port))
         with open_store(url) as store:
             assert get(store) is None
