@@ -47,7 +47,7 @@ _URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://.*"
 # The beginning of a mistyped URL: "s3:bucket", "s3:/bucket", "s3:\\bucket", "s3//bucket". A
 # single letter is a Windows drive.
 _MISTYPED = r"([A-Za-z][A-Za-z0-9+.-]+)(:[/\\]*|//+)"
-_ARN = r"(s3://)?arn:aws[\w-]*:s3:(::)?(.*)"
+_ARN = r"(?i)((?:obstore\+)?s3a?://)?arn:aws[\w-]*:s3:(:(:)?)?(.*)"
 _DRIVE = r"[A-Za-z]:[/\\]|\\\\"
 _VARIABLE = r"\$[{(A-Za-z_]|%\w+%"
 # A user and password: from a colon before the first slash, unless a port follows, to the last @.
@@ -117,13 +117,18 @@ def check_store(text: str) -> None:
 
 
 def _check_arn(text: str) -> None:
-    """Refuse a bucket's name in the form in which Amazon's console copies it."""
+    """Refuse a bucket's name in the form in which Amazon's console copies it.
+
+    That of an access point for several regions, too, whose two colons would chain filesystems.
+    """
     if ":aws" in text:
         import re
 
         found = re.fullmatch(_ARN, text)
+        if found and found[3]:
+            _refuse_url(f"{found[1] or 's3://'}{found[4]}")
         if found and (found[2] or not found[1]):
-            _refuse_url(f"s3://{found[3] if found[2] else text}")
+            _refuse_url("" if found[2] else f"s3://{text}")
 
 
 def _check_host(url: str) -> None:

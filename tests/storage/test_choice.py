@@ -56,7 +56,8 @@ MEANT: dict[str, list[Any]] = {
     ],
     "s3://my-bucket/x": ["arn:aws:s3:::my-bucket/x", "s3://arn:aws-cn:s3:::my-bucket/x"],
     "s3://arn:aws:s3:eu-west-1:1:accesspoint/x": ["arn:aws:s3:eu-west-1:1:accesspoint/x"],
-    "obstore+s3://x": ["obstore+s3:/x"],
+    "obstore+s3://x": ["obstore+s3:/x", "obstore+s3://arn:aws:s3:::x"],
+    "s3a://my-bucket/x": ["s3a://arn:aws:s3:::my-bucket/x"],
     "gs://bucket/x": [Path("gs://bucket/x")],
     "abfs://": [
         *("abfs:/container", "azblob:/container", "azblob://c?storage_account=hunter2"),
@@ -88,6 +89,7 @@ MEANT: dict[str, list[Any]] = {
         # What the Go library and signed URLs have.
         *("file:///d?create_dir=true&other=hunter2", "s3://b/p?region=hunter2&prefix=a/"),
         *("obstore+gs://b?access_id=hunter2", "obstore+s3://"),
+        *(f"{each}arn:aws:s3::1:accesspoint/x.mrap" for each in ("", "s3://", "obstore+s3://")),
     ],
 }
 
