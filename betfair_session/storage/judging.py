@@ -55,7 +55,8 @@ class Judgement(NamedTuple):
     def knows_no_conditions(self) -> bool:
         """Whether the server says that it does not support conditional writes."""
         refuses = self.status == 400 and self.code in meanings.UNKNOWN_CONDITION  # noqa: PLR2004 - HTTP
-        return refuses or self.status == 501  # noqa: PLR2004 - HTTP
+        # A gateway's own 501, which has no code of S3's, may mean anything.
+        return refuses or (self.status == 501 and self.sent is Sent.ANSWERED)  # noqa: PLR2004
 
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
