@@ -188,8 +188,7 @@ def detach_finalizers(filesystem: T) -> T:
     """
     # `_registry` is private; if it is ever gone, the drivers' finalizers just run as well.
     for finalizer in list(getattr(weakref.finalize, "_registry", ())):
-        found = finalizer.peek()
-        if found is not None and found[0] is filesystem:
+        if (found := finalizer.peek()) and found[0] is filesystem:
             finalizer.detach()
     return filesystem
 
@@ -212,10 +211,7 @@ def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are
 async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driver's own type
     """Read at most `limit` bytes from a stream; leave the rest unread."""
     parts = bytearray()
-    while len(parts) < limit:
-        part = await stream.read(limit - len(parts))
-        if not part:
-            break
+    while len(parts) < limit and (part := await stream.read(limit - len(parts))):
         parts += part
     return bytes(parts)
 
@@ -286,9 +282,14 @@ class LoopStore(CloudStore):
         """Close what `_open` opened."""
 
     def _renew(self, driver: Driver) -> None:
-        former = self._ours.renew(driver)
-        if former is not None:  # the one before: other calls may still use `driver`
-            asyncio.run_coroutine_threadsafe(self._shut(former), background_loop())
+        former, calls = self._ours.renew(driver), self._under_way.copy()
+
+        async def shut() -> None:  # the one before `driver`, when no call uses it any more
+            await asyncio.gather(*map(asyncio.wrap_future, calls), return_exceptions=True)
+            await self._shut(former)
+
+        if former is not None:
+            asyncio.run_coroutine_threadsafe(shut(), background_loop())
 
     def close(self) -> None:
         """Close the connections that this store opened; the next call opens new ones."""
@@ -297,9 +298,8 @@ class LoopStore(CloudStore):
 
     def _request(self, target: Target, send: Callable[..., MaybeAsync[T]], *given: object) -> T:
         driver, name, deadline = target
-        loop = background_loop() if self._theirs is None else self._their_loop()
         return run(
-            loop,
+            background_loop() if self._theirs is None else self._their_loop(),
             lambda: cast("Coroutine[Any, Any, T]", send(driver, name, *given)),
             deadline=deadline,
             under_way=self._under_way,

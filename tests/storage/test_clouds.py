@@ -33,6 +33,7 @@ from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
 from servers.listeners import Listener, Stranger, answer, saying
 from servers.objects import Bucket
+from servers.process import poll
 from servers.script import Answer
 from within import within
 
@@ -42,6 +43,7 @@ from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
 from betfair_session.storage.judging import judge
 from betfair_session.storage.meanings import clean, no_credentials
+from betfair_session.storage.s3 import S3Store
 from storage.contract import all_fail, create, delete, failure, get, read
 from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
@@ -799,6 +801,34 @@ def test_calls_under_way_end_before_the_store_is_closed(
         assert not wait([closing], 0.3).done
         fault.release.set()
         assert reading.result() is closing.result() is None
+
+
+def test_calls_under_way_end_before_their_driver_is_closed(
+    s3: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other threads may have it opened anew twice meanwhile, as keys expire."""
+    bucket, closed = s3.new_bucket(), list[object]()
+    fault = s3.fail("GET", answer="hold")
+    with ThreadPoolExecutor() as pool, open_store(bucket.url(), bucket.options) as store:
+        assert isinstance(store, S3Store)
+        shut = store._shut
+
+        async def noted(driver: object) -> None:
+            closed.append(driver)
+            await shut(driver)
+
+        monkeypatch.setattr(store, "_shut", noted)
+        reading = pool.submit(get, store)
+        assert fault.reached.wait(60)
+        used = store._driver(within(TIMEOUT))
+        for _ in range(2):
+            store._renew(store._driver(within(TIMEOUT)))
+        step = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop.background_loop())
+        step.result(60)
+        assert closed == []
+        fault.release.set()
+        assert reading.result() is None
+        assert any(closed == [used] for _ in poll(60))
 
 
 @pytest.mark.parametrize(
