@@ -122,6 +122,7 @@ class Environment:
         """Return a variable's value, or "" when it is not set."""
         return self._values[name].reveal() if name in self._values else ""
 
+    @discreet  # whatever is in a variable may be a secret
     def client(self, *, certificate: bool = True) -> IdentityClient:
         """Make the client for this account, with the certificate if `certificate` asks for it."""
         self.require(*ACCOUNT, certificate=certificate)
@@ -150,6 +151,7 @@ class Environment:
         username, password = (self._values[name] for name in ACCOUNT[:2])
         return SessionManager(client, username, password, **settings)
 
+    @discreet
     def place(self) -> Place:
         """Return where the token is kept."""
         self.require(*PLACE)

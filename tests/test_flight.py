@@ -180,6 +180,15 @@ def test_what_comes_afterwards_keeps_only_the_call_that_did_the_work(*, task: bo
         assert first.result() == ("alone", True)
 
 
+def test_what_comes_afterwards_has_time_of_its_own() -> None:
+    """A hook may ask another handle for a token when its caller has given up."""
+    left: list[float] = []
+    flight: SingleFlight[str] = SingleFlight(lambda: left.append(clocks.left()))
+    with clocks.bounded(lambda: 1.0):
+        assert join(flight, alone, deadline=FAR) == ("alone", True)
+    assert left == [math.inf]
+
+
 def test_a_signal_handler_may_not_ask_for_its_own_threads_call() -> None:
     """It would wait for itself; it may check whether there is one."""
 
