@@ -59,18 +59,16 @@ class GCSStore(LoopStore):
     def _make(self, options: dict[str, Any]) -> Driver:
         if options.get("token") != "cloud":  # which reads no variable
             check_google_token(options.get("token"))
-        usual = options.get("token") in (None, "google_default")
-        if usual and not (options.get("requester_pays") or _in_cache(options)):
+        if not options.get("requester_pays"):
             # Nothing else needs it; one that is not its default makes gcsfs drop the credentials.
-            options["project"] = ""
+            options.pop("project", None)
         return super()._make(options)
 
     async def _prepare(self, driver: Driver) -> bool:
         session = await driver._set_session()
         set_known(session, _retry_connection=False)  # aiohttp's own second attempt
         asked = driver.storage_options.get("token") is not None or _is_emulator(driver._location)
-        # Without any it cannot write. gcsfs takes a cache for such, whatever that holds.
-        found = asked or driver.credentials.credentials is not None
+        found = asked or driver.credentials.method != "anon"  # anonymous: it cannot write
         if not found and os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
             await asyncio.to_thread(driver.credentials.connect, "google_default")  # it says why
         return found
@@ -185,15 +183,6 @@ def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bo
         elif emulator:
             code = _NO_OBJECT
     return Refusal(status, code, text, own=own)
-
-
-def _in_cache(options: Mapping[str, Any]) -> bool:
-    """Return whether gcsfs keeps a login in a browser for these options' project."""
-    from gcsfs.core import DEFAULT_PROJECT
-    from gcsfs.credentials import GoogleCredentials
-
-    names = options.get("project", DEFAULT_PROJECT), options.get("access", "full_control")
-    return options.get("token") is None and names in GoogleCredentials.tokens
 
 
 def _is_emulator(location: str) -> bool:

@@ -25,7 +25,6 @@ from azure.core.exceptions import ClientAuthenticationError
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from gcsfs.core import GCSFileSystem
 from google.oauth2.credentials import Credentials
 from s3fs import S3FileSystem
 from secrets_shown import assert_hidden, everything_in
@@ -237,29 +236,10 @@ def test_another_project_than_the_keys_own_hides_no_credentials(
     """Gcsfs goes on without any then; nothing here needs a project."""
     bucket = gcs.new_bucket()
     nowhere.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file(tmp_path, gcs)))
-    start: Any = GCSFileSystem.__init__
-    for given in ({"project": "mine"}, {}):
-        if not given:  # as GCSFS_DEFAULT_PROJECT has it
-            nowhere.setattr(start, "__defaults__", ("mine", *start.__defaults__[1:]))
-        with open_store(bucket.url(), {"endpoint_url": gcs.endpoint, **given}) as store:
-            create(store, key=f"{len(given)}")
-        assert "bearer1" in gcs.requests[-1].headers["authorization"]
-
-
-def test_a_login_that_gcsfs_keeps_for_a_project_is_used(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud
-) -> None:
-    """It made it in a browser; for another project there is none."""
-    bucket, kind = gcs.new_bucket(), "gcsfs.credentials.GoogleCredentials"
-    credentials: Any = Credentials  # it has no types
-    nowhere.setattr(f"{kind}.tokens", {("mine", "full_control"): credentials("bearer9")})
-    for given in ({"token": "cache"}, {}):
-        options = {"endpoint_url": gcs.endpoint, "project": "mine", **given}
-        with open_store(bucket.url(), options) as store:
-            create(store, key=f"{len(given)}")
-        assert "bearer9" in gcs.requests[-1].headers["authorization"]
-    with open_store("gs://bucket", {"project": "other"}) as store:
-        all_fail(store, "forbidden", ["read", "create"])
+    options = {name: value for name, value in bucket.options.items() if name != "token"}
+    with open_store(bucket.url(), {**options, "project": "mine"}) as store:
+        create(store)
+    assert "bearer1" in gcs.requests[-1].headers["authorization"]
 
 
 def test_why_googles_own_key_file_cannot_be_used_is_told(
