@@ -22,7 +22,8 @@ _LONGEST_TEXT = 2000  # characters: a server chooses the text, and the patterns 
 def _hidden_in(found: re.Match[str]) -> str:
     """Hide a long word with the changing letters of base64, whose slashes make it look a path."""
     word = found[0]
-    return "…" if 10 * len(re.findall("[a-z0-9][A-Z]", word)) > len(word) else word
+    changes, words = re.findall("[a-z0-9][A-Z]", word), "".join(re.findall("[a-z]{4,}", word))
+    return "…" if 10 * len(changes) > len(word) > 3 * len(words) else word
 
 
 _CLEANERS = (  # compiled only when a call fails

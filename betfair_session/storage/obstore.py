@@ -47,7 +47,10 @@ _STATUS = r"status code: (\d{3})"
 _CODE = r"<Code>([\w.]+)</Code>"
 _MESSAGE = r"<Message>([^<]*)"
 _BULK = r"request failed for key .*?: ([^\n]*) \(code: ([\w.]+)\)"
-_SERVICE = r"token (?:request|response)|S3 error: (?:Error performing POST REDACTED|Invalid Assume)"
+_SERVICE = (  # its own words come first; a page of a gateway's may follow
+    r"Generic \w+ error: (?:Error (?:performing token request|getting token response))"
+    r"|Generic S3 error: (?:Error performing POST REDACTED|Invalid Assume)"
+)
 _LOCAL_FILE = r"token file|\(os error \d+\)"
 _LONGEST = 10_000  # characters: the body of an answer may follow
 _KIND = r"kind: (\w+)"
@@ -227,7 +230,7 @@ def _known_error(error: Exception, bucket: str) -> Exception:
     # and that of Amazon's STS, but no other to which it would POST for S3.
     url = request[1] if request and "://" in request[1] else f"//{bucket}."
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
-    if elsewhere or re.search(_SERVICE, text):
+    if elsewhere or re.match(_SERVICE, text):
         return _without_credentials(text, url)
     if request is None and re.search(_LOCAL_FILE, text):
         return Known(text, *NO_FILE)  # it reads no local files but those with credentials

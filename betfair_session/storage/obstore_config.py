@@ -173,7 +173,8 @@ def _azure(options: _Options) -> _Options:
     elif "account_host" not in options:
         text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")  # adlfs reads it, obstore does not
         with suppress(ConfigurationError) if named else nullcontext():
-            found = connection_string(text, named) if text else {}
+            # A host of the owner's own is nobody's: the caller's signature must not go there.
+            found = connection_string(text, "") if text else {}
             same = not named or found.get("account_name", "").lower() == named.lower()
             config = found if same else {}
         if options.keys() - {"account_name"}:  # credentials of the caller's own
@@ -212,10 +213,12 @@ def connection_string(text: str, named: str) -> _Options:
         config |= {"endpoint": endpoint, "sas_key": signature}
     if "account_name" not in config:
         # account.blob.core.windows.net, or an emulator's 127.0.0.1:10000/account
-        address = urlsplit(endpoint)
-        host = address.hostname or ""
+        address = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+        host, path = address.hostname or "", address.path.strip("/")
         own = named if ".blob." not in host else ""
-        name = address.path.strip("/") or own or host.partition(".")[0]
+        if own and not re.fullmatch(r"localhost|[\d.]+", host):
+            path = ""  # of a gateway
+        name = path or own or host.partition(".")[0]
         if not name:
             message = "the connection string names neither AccountName nor BlobEndpoint"
             raise ConfigurationError(message)

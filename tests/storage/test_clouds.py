@@ -601,6 +601,8 @@ _AZURE, _CHINA = "n.blob.core.windows.net", "n.blob.core.chinacloudapi.cn"
 _KEY = {"account_key": "ZGV2ZWxvcG1lbnQ="}
 _NAMED = {"account_name": "n", **_KEY}
 _SIGNED = {"connection_string": "BlobEndpoint=https://n.blob.core.windows.net/?sv=1&sig=x"}
+_OWN = f"BlobEndpoint={_WRONG};SharedAccessSignature=sv=1&sig=x"
+_BARE = {"account_name": "n", "connection_string": _OWN.replace(_WRONG, _AZURE)}
 ADDRESSES: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
     ("s3://b", _EU, {}, "s3.eu-west-1.amazonaws.com"),
     ("obstore+s3://b", {}, {}, _AMAZON),
@@ -630,6 +632,8 @@ ADDRESSES: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
     ("obstore+abfs://n.blob.core.windows.net/c/p", _KEY, {}, _AZURE),
     ("obstore+abfs://c@n.x.cn/p", {"account_host": _CHINA, **_NAMED}, {}, _CHINA),
     ("obstore+abfs://c", _SIGNED, {}, _AZURE),
+    ("abfs://c", _BARE, {}, _AZURE),
+    ("obstore+abfs://c", _NAMED, {"AZURE_STORAGE_CONNECTION_STRING": _OWN}, _AZURE),
 ]
 
 
@@ -876,6 +880,7 @@ def test_no_token_shows_in_a_drivers_text() -> None:
     for path in (
         "/data/year=2026/month=11/betfair/sessions/shared/by/all",
         "/Users/JaneDoe/Documents/GitHub/BetfairBot/Secrets/GoogleKey",
+        "assumed-role/MyTradingBotExecutionRoleProd/BetfairSessionSharedLogin",
     ):
         assert path in clean(f"no such file: {path}")
 
