@@ -193,24 +193,23 @@ class SingleFlight(Generic[T]):
 
 def wait_for(waits: Waits[T]) -> T:
     """Wait in this thread for all that a `join` waits for; return what it returns."""
-    while True:
-        try:
-            outcome, deadline = next(waits)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    found: list[T] = []
+    for outcome, deadline in _steps(waits, found):
         outcome.wait(deadline)
+    return found[0]
 
 
 async def await_for(waits: Waits[T]) -> T:
     """Wait as `wait_for` does, without blocking the event loop."""
-    while True:
-        try:
-            outcome, deadline = next(waits)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    found: list[T] = []
+    for outcome, deadline in _steps(waits, found):
         await _done(outcome, deadline)
+    return found[0]
+
+
+def _steps(waits: Waits[T], found: list[T]) -> Waits[None]:
+    """Yield what `waits` yields; add to `found` what it returns, which a loop would drop."""
+    found.append((yield from waits))
 
 
 async def in_thread(work: Callable[[], T]) -> T:
