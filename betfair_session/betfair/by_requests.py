@@ -135,8 +135,7 @@ class OwnAdapter(HTTPAdapter):
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:  # type: ignore[override] # noqa: ANN401 - requests gives them by name
         """Send a request; see HTTPAdapter."""
-        send = super().send
-        response = without_frames(lambda: send(request, **settings))
+        response = without_frames(partial(super().send, request, **settings))
         drop_if_out_of_step(response)
         return response
 

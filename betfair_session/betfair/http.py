@@ -23,11 +23,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from betfair_session.process import NamedTuple, clocks
 from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import (
-    NoThreadError,
-    OutOfTime,
-    chain,
-)
+from betfair_session.process.threads import NoThreadError, OutOfTime, chain
 
 from .answers import MAX_ANSWER_BYTES, Answer
 

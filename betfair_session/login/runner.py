@@ -20,6 +20,7 @@ from betfair_session.exceptions import (
 )
 from betfair_session.process.clocks import Clock
 from betfair_session.process.log import WARNING, log
+from betfair_session.process.threads import without_frames
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.location import LOCK_SUFFIX
@@ -236,11 +237,7 @@ class Runner:
         expect = ABSENT if version is None else version
         put = partial(self._store.put, key, content, expect, deadline=self._deadline())
         del content  # some tools take a text's content from a frame, whatever its repr shows
-        try:
-            return put()
-        except BetfairSessionError as error:
-            failed = [error.with_traceback(None)]
-        raise failed.pop()
+        return without_frames(put)
 
     def _deadline(self) -> float:
         return store_call_end(self._account.lease, self.login.deadline, self._clock.mono())

@@ -48,7 +48,7 @@ _CODE = r"<Code>([\w.]+)</Code>"
 _MESSAGE = r"<Message>([^<]*)"
 _BULK = r"request failed for key .*?: ([^\n]*) \(code: ([\w.]+)\)"
 _SERVICE = (  # its own words come first; a page of a gateway's may follow
-    r"Generic \w+ error: (?:Error (?:performing token request|getting token response))"
+    r"Generic \w+ error: Error (?:performing token request|getting token response)"
     r"|Generic S3 error: (?:Error performing POST REDACTED|Invalid Assume)"
 )
 _LOCAL_FILE = r"token file|\(os error \d+\)"
@@ -252,9 +252,12 @@ def _without_credentials(text: str, url: str) -> Known:
     # The service is there, and may answer in a moment; a machine's own, by http, may not be there.
     if not status and (connected or (kind and url.startswith(("https://", "//")))):
         return Known(text, "unreachable", Sent.NEVER)
-    if code and CODES.get(code[1]) == "throttled":  # with the status 400
-        return no_credentials(f"{code[1]}: {text}", 429)
-    return no_credentials(f"{code[1]}: {text}" if code else text, int(status[1]) if status else 0)
+    answered = int(status[1]) if status else 0
+    if code:
+        text = f"{code[1]}: {text}"
+        if CODES.get(code[1]) == "throttled":  # with the status 400
+            answered = 429
+    return no_credentials(text, answered)
 
 
 def _refusal_in(text: str) -> Refusal | None:
