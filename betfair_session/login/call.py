@@ -1,7 +1,6 @@
 """What one call of the shared login knows, and what follows from that; policy.py acts on it.
 
-Everything that matters is an attribute, so that the policy can be replayed and two of its states
-compared. Times are seconds.
+All that matters is an attribute, so that calls can be replayed and compared. Times are seconds.
 """
 
 from __future__ import annotations
@@ -252,9 +251,10 @@ class Call:
 
     def _owes_this_lock(self) -> bool:
         """Return whether an earlier call of this process ended without giving this lock back."""
-        owed = self.memory.owed
-        mine = self.started and owed and owed.nonce == self.nonce  # perhaps this call's own
-        return bool(owed and not mine and self._owned_by(owed.nonce))
+        if self.recalled and self._owned_by(self.recalled.nonce):  # taking it has not worked yet
+            self.memory.owe(self.recalled, self.clock.now())
+        owed, mine = self.memory.owed, self.started and self.nonce  # perhaps this call's own
+        return bool(owed and owed.nonce != mine and self._owned_by(owed.nonce))
 
     def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
         """Return what the lock that was read allows; raise if an earlier login forbids another."""

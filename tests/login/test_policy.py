@@ -503,6 +503,15 @@ def test_a_lock_that_could_not_be_taken_is_still_known_to_be_ones_own() -> None:
     script.tell(Written("L2"), ReadToken())
 
 
+def test_a_lock_is_still_ones_own_when_taking_it_did_not_land() -> None:
+    """The answer was lost, and the lock is as an earlier call of this process left it."""
+    memory, dead, own = Script().memory, TokenRead("dead", "V1", "fp"), LockRead(held(), "L1", 5.0)
+    memory.owe(held().untouched(), (300.0, START))
+    take = WriteLock(taken(held().untouched()), "L1")
+    rows = [(dead, Ask("dead")), (DEAD, ReadLock()), (own, ReadToken()), (dead, take)]
+    Script(memory=memory).walk(*rows, (BUSY, ReadLock()), (own, take), (Written("L2"), ReadToken()))
+
+
 def test_an_attempt_whose_fate_could_not_be_read_is_known_to_the_next_call() -> None:
     lost = [(NOTHING, TAKE), (BUSY, ReadLock()), (BROKEN, BROKEN)]
     lock = mine(since=START + 1, logins=(START + 1,))
