@@ -12,6 +12,8 @@ import time
 from contextlib import suppress
 from contextvars import copy_context
 
+from betfair_session.exceptions import BetfairSessionError
+
 from . import Generic, T
 from .forks import reset_in_child
 
@@ -255,7 +257,8 @@ def interruption(error: BaseException) -> BaseException | None:
 def without_frames(send: Callable[[], T]) -> T:
     """Return what `send` returns; its error loses the frames below, whose locals hold a secret.
 
-    Some tools take a text's content from a frame, whatever its repr shows.
+    Some tools take a text's content from a frame, whatever its repr shows. A note tells in which
+    lines an error arose that is no failure of a network, such as that of a hook.
     """
     try:
         return send()
@@ -263,6 +266,10 @@ def without_frames(send: Callable[[], T]) -> T:
         if interruption(error):
             raise
         failed = error
+    if not isinstance(failed, OSError | BetfairSessionError):
+        from traceback import format_tb
+
+        failed.add_note("Raised by:\n" + "".join(format_tb(failed.__traceback__)).rstrip())
     for each in [*chain(failed)]:
         each.__traceback__ = each.__context__ = None
     try:

@@ -349,17 +349,40 @@ def test_an_error_of_the_original_shows_no_token(
     sandbox: Sandbox, trading: APIClient, *, own: bool
 ) -> None:
     """It keeps the request, whose headers do not show theirs, and no frame that has them."""
-    http = requests.Session() if own else None
-    if http:
-        http.verify = sandbox.ca_bundle
     sandbox.fault("betting", "reset")
     with pytest.raises(BetfairError) as caught:
-        trading.betting.list_event_types(session=http)
+        trading.betting.list_event_types(session=_session(sandbox) if own else None)
     request = caught.value.exception.request
+    assert type(caught.value.exception) is requests.ConnectionError
     token = request.headers["X-Authentication"]
     assert token == trading.session_token
     shown = everything_in(caught.value) + repr(dict(request.headers))
     assert_hidden(shown, token, sandbox.app_key)
+
+
+def _session(sandbox: Sandbox) -> requests.Session:
+    http = requests.Session()
+    # A variable such as REQUESTS_CA_BUNDLE would replace `verify`.
+    http.trust_env, http.verify = False, sandbox.ca_bundle
+    return http
+
+
+def test_an_error_of_a_programs_own_hook_tells_its_line(
+    sandbox: Sandbox, trading: APIClient
+) -> None:
+    """Without what the frames below hold."""
+
+    def check(response: requests.Response, **_: object) -> None:
+        raise LookupError(response.status_code)
+
+    http = _session(sandbox)
+    http.hooks["response"].append(check)
+    with pytest.raises(BetfairError) as caught:
+        trading.betting.list_event_types(session=http)
+    error = caught.value.exception
+    assert isinstance(error, LookupError)
+    assert f", line {check.__code__.co_firstlineno + 1}, in check" in error.__notes__[0]
+    assert_hidden(everything_in(caught.value), trading.session_token, sandbox.app_key)
 
 
 # --- our errors are BetfairErrors, too ------------------------------------------------------------
