@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import logging  # noqa: F401 - sets its own hook for forks, which has to come before ours
+import concurrent.futures.thread  # noqa: F401 - sets its own hook for forks, to come before ours
+import logging  # noqa: F401 - as well
 import math
 import os
 import threading
