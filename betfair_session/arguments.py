@@ -120,8 +120,8 @@ def check_runs(function: object, name: str) -> None:
     while isinstance(function, partial):
         function = function.func
     for each in (function, getattr(type(function), "__call__", None)):  # noqa: B004 - its code
-        code = getattr(each, "__code__", None)
-        if getattr(code, "co_flags", 0) & _SUSPENDED:
+        flags = getattr(getattr(each, "__code__", None), "co_flags", 0)
+        if isinstance(flags, int) and flags & _SUSPENDED:  # a remote object has any attribute
             message = (
                 f"{name} must be a plain function, since nothing awaits an async one; a plain one "
                 "can use your loop's call_soon_threadsafe, or asyncio.run_coroutine_threadsafe"
