@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, get_type_hints
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 import betfair_session
 from betfair_session import (
     BetfairSessionError,
+    Certificate,
     CertificateError,
     Check,
     ConfigurationError,
@@ -121,6 +124,18 @@ def test_a_secret_compares_by_its_text() -> None:
     place = Place("s3://bucket", "a key", {"secret": TEXT})
     assert TEXT not in repr(place)
     assert [*place] == ["s3://bucket", "a key", {"secret": TEXT}]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(Certificate.from_files, "a.crt", "a.key", "opens it"),
+        partial(Certificate.from_pem, TEXT),
+    ],
+)
+def test_two_certificates_from_the_same_place_are_equal(make: Callable[[], Certificate]) -> None:
+    assert make() == make()
+    assert len({make(), make(), Certificate.from_files("b.pem")}) == 2
 
 
 # --- tokens ---------------------------------------------------------------------------------------

@@ -54,6 +54,12 @@ class Source:
         """Keep them."""
         self.name, self.content = name, content
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Source) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.content))
+
     def read(self) -> bytes:
         """Return the bytes, reading a file anew each time; CertificateError if it fails."""
         if self.content is not None:
