@@ -216,6 +216,19 @@ def test_what_cannot_work_is_refused(command: CommandLine, sandbox: Sandbox, kin
     assert sandbox.counts() == {}
 
 
+def test_an_error_in_json_has_what_a_program_branches_on(
+    command: CommandLine, sandbox: Sandbox
+) -> None:
+    refused = command.json("token", BETFAIR_PASSWORD=f"{sandbox.password} ").error
+    assert refused["suspects"] == {"password": "blanks"}
+    sandbox.fault("certlogin", "reset")
+    unclear = command.json("token", "another", "key").error
+    assert unclear["sent"] is True
+    assert "suspects" not in unclear
+    (command.directory / "file").touch()
+    assert command.json("token", "file", "key").error["landed"] is False
+
+
 def test_an_error_of_its_own_shows_its_kind_and_place_only(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,7 @@ def doctor(out: Output, *, timeout: float) -> int:
                        tries token and lock, too, with a condition that cannot hold
       shared login     does the store honour conditional writes, so that one login serves all?
       next login       does anything delay it, such as a refusal?
-      proxy            if HTTPS_PROXY is set, which of the hosts are reached by it?
+      proxy            if HTTPS_PROXY or ALL_PROXY is set, which of the hosts are reached by it?
       identity, certlogin
                        do both hosts answer over TLS? They learn nothing about you.
       clock            this machine's against Betfair's and the store's

@@ -38,7 +38,7 @@ _FAR_SECONDS = 5.0
 
 # By the reason of an IdentityUnavailable without an answer.
 _ADVICE = {
-    "": "check the network, HTTPS_PROXY, and any firewall in between",
+    "": "check the network, HTTPS_PROXY or ALL_PROXY, and any firewall in between",
     "untrusted": (
         "find out what answers in its place, such as a company's proxy or a virus scanner, and "
         "whether you trust it"

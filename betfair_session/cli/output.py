@@ -48,7 +48,7 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 # The public attributes of the library's errors; none is secret.
 _ATTRIBUTES = (
     *("argument", "status", "login_class", "not_before", "endpoint", "host", "status_code"),
-    *("store", "key", "reason", "owner", "since"),
+    *("store", "key", "reason", "owner", "since", "suspects", "sent", "landed"),
 )
 
 # Only time ends a ban or a temporary problem.
@@ -183,7 +183,7 @@ def fail(error: BaseException, out: Output) -> int:
         return found.code
     ours = isinstance(error, BetfairSessionError)  # anything may stand in another's
     facts = {name: getattr(error, name, None) for name in _ATTRIBUTES if ours}
-    known = {name: value for name, value in facts.items() if value not in (None, "")}
+    known = {name: value for name, value in facts.items() if value not in (None, "", {})}
     content = {"type": type(error).__name__, "message": line, "exit_code": found.code, **known}
     try:
         out.tell({"error": content})
