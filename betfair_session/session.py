@@ -214,13 +214,15 @@ class Session(AsyncClosable):
             held = self._trust.held
             if held.fresh:
                 return held.token
-        deadline = deadline_of(timeout, self._account.login_timeout)
+        began, deadline = clocks.steady(), deadline_of(timeout, self._account.login_timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
             found = yield from self._flight.join(ask, deadline=deadline, task=task)
             # What another thread found may be older than the rejection, or come from the store.
-            if found and (found[1] or refused not in {None, found[0]}):
-                return found[0].reveal()
+            token, mine = found or (None, False)
+            new = refused not in {None, token}
+            if token and (mine or new or self._trust.asked(token, after=began)):
+                return token.reveal()
 
     def _find_or_postpone(self, deadline: float, *, may_log_in: bool) -> Secret:
         """Find a live token; without an answer, go on with the current one for a moment."""

@@ -76,16 +76,18 @@ class Trust:
         shared: whether verifications are shared through the store.
     """
 
-    __slots__ = ("_doubted", "_length", "held", "shared", "window")
+    __slots__ = ("_asked", "_doubted", "_length", "held", "shared", "window")
 
     def __init__(self, window: float, length: float, *, shared: bool = False) -> None:
         """Begin without a token."""
         self.held, self.window, self.shared = NOTHING, window, shared
         self._length = max(length, window) if window else 0.0
+        self._asked = (Secret(""), -math.inf)  # what was verified last, and since when (steady)
         self._doubted: dict[Secret, float] = {}  # tokens, and when (steady) each was doubted
 
     def verified(self, token: Secret, since: Times) -> None:
         """Record that a token was alive when Betfair was asked (not when the answer arrived)."""
+        self._asked = (token, since[0])
         if self.doubts(token, since):
             return
         (steady, wall), window, length = since, self.window, self._length
@@ -93,6 +95,11 @@ class Trust:
         self.held = Held(token.reveal(), clocks.wall(), until, ends)
         if self.doubts(token, since):  # by another thread, meanwhile
             self.held = NOTHING
+
+    def asked(self, token: Secret, after: float) -> bool:
+        """Return whether a token, the one verified last, was alive later than `after` (steady)."""
+        verified, since = self._asked
+        return verified == token and since > after
 
     def doubts(self, token: Secret, since: Times) -> bool:
         """Return whether a token was doubted after it was verified at `since`."""
