@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .arguments import checked_handle, checked_hook, checked_interval
 from .betfair.jurisdictions import SHORTEST_SESSION
 from .exceptions import BetfairSessionError, ConfigurationError
-from .process import Closable, NamedTuple, clocks
+from .process import AsyncClosable, NamedTuple, clocks
 from .process.forks import ForkSafeLock, reset_in_child
 from .process.log import CRITICAL, WARNING, Log, call_hook
 from .process.single_flight import no_thread
@@ -67,7 +67,7 @@ class Report(NamedTuple):
         return self.error is None
 
 
-class KeepAlive(Closable):
+class KeepAlive(AsyncClosable):
     """Verifies a session again and again, in a thread of its own or by the caller's scheduler.
 
     A dead session is renewed by one login for all processes that share it. After a failure it
@@ -201,6 +201,9 @@ class KeepAlive(Closable):
         self.stop()
 
     def __enter__(self) -> Self:
+        return self.start()
+
+    async def __aenter__(self) -> Self:
         return self.start()
 
     def _run(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -140,6 +141,27 @@ def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: San
     assert not keeping.running
     assert keeping.last is not None
     assert keeping.last.ok
+
+
+def test_its_end_blocks_no_event_loop(session: Session) -> None:
+    """A hook may wait for what it has the loop do."""
+    heard = list[bool]()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def note(report: Report) -> None:
+            heard.append(report.ok)
+
+        def tell(report: Report) -> None:
+            asyncio.run_coroutine_threadsafe(note(report), loop).result(60)
+
+        async with KeepAlive(session, on_report=tell) as keeping:
+            assert keeping.running
+        assert not keeping.running
+
+    asyncio.run(main())
+    assert heard == [True]
 
 
 def test_it_starts_again_after_an_interrupted_stop(
