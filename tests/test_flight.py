@@ -34,6 +34,7 @@ from betfair_session import (
     LoginTimeout,
     StoreUnavailable,
 )
+from betfair_session.login import lock as locks
 from betfair_session.process import T, clocks, single_flight, threads
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight, await_for, wait_for
@@ -479,12 +480,14 @@ def go_on():
     sandbox.wait_for("certlogin")
     sandbox.release("certlogin")
 
-async def main():
-    task = asyncio.create_task(manager.aget_session(*place))
-    await asyncio.to_thread(go_on)
+async def main(ask, then):
+    task = asyncio.create_task(ask)
+    await asyncio.to_thread(then)
 
 if way == "task":
-    asyncio.run(main())
+    asyncio.run(main(manager.aget_session(*place), go_on))
+elif way == "waiting":
+    asyncio.run(main(manager.session(*place).atoken(), lambda: None))
 else:
     threading.Thread(target=manager.get_session, args=place, daemon=True).start()
     go_on()
@@ -500,6 +503,32 @@ def test_the_end_of_a_program_cuts_no_login_off(front: Front, way: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [front.token.read_text()] == front.live()
     assert front.read_lock().state == "done"
+
+
+def test_a_program_that_has_ended_begins_no_login(front: Front) -> None:
+    """Its cancelled task had waited for another process, whose lock ends before the task's time."""
+    lock = locks.Lock(locks.HELD, "0" * 16, "another machine", ttl=2.0, since=time.time())
+    front.lock.write_bytes(locks.encode(lock))
+    command = (sys.executable, "-c", PROGRAM, "waiting", str(front.path), KEY)
+    done = run(*command, directory=front.path, variables=front.sandbox.environment())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert front.sandbox.counts() == {}
+    assert front.read_lock() == lock
+
+
+def test_a_task_that_has_left_is_kept_by_no_call() -> None:
+    """Nor is its loop, by a call that goes on for long."""
+    flight, going = SingleFlight[str](), threading.Event()
+
+    async def leave() -> None:
+        asked = asyncio.create_task(ajoin(flight, lambda: str(going.wait(60)), deadline=within(60)))
+        await asyncio.sleep(0)  # until it waits
+        assert flight._calls[0].wanted
+        asked.cancel()
+
+    asyncio.run(leave())
+    assert [call.wanted for call in flight._calls.values()] == [False]
+    going.set()
 
 
 def test_an_isolated_interpreter_has_no_daemon_threads(monkeypatch: pytest.MonkeyPatch) -> None:

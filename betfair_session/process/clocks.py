@@ -64,7 +64,8 @@ def reached(moment: Times) -> bool:
     return steady() >= moment[0] or wall() >= moment[1]
 
 
-_left: ContextVar[Callable[[], float]] = ContextVar("left", default=lambda: math.inf)
+LEFT: ContextVar[Callable[[], float]] = ContextVar("left", default=lambda: math.inf)
+"""Returns the seconds that the caller still waits."""
 
 
 @contextlib.contextmanager
@@ -73,16 +74,16 @@ def bounded(left: Callable[[], float]) -> Iterator[None]:
 
     That holds for logins, and for requests by an OwnAdapter, also in the threads that they start.
     """
-    before = _left.set(left)
+    before = LEFT.set(left)
     try:
         yield
     finally:
-        _left.reset(before)
+        LEFT.reset(before)
 
 
 def left() -> float:
     """Return the seconds that the caller still waits, at most; infinite outside of `bounded`."""
-    return _left.get()()
+    return LEFT.get()()
 
 
 class Clock:

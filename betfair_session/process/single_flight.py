@@ -158,7 +158,7 @@ class SingleFlight(Generic[T]):
         if not here:
             try:
                 # Not a loop's own executor: that may be full of calls that wait for this one.
-                return _begin(partial(self._work, call, work))
+                return _begin(partial(self._work, call, partial(_while_wanted, call, work)))
             except IdentityUnavailable:
                 if call.leader is None:  # a task: it must not block its loop
                     raise
@@ -189,6 +189,17 @@ class SingleFlight(Generic[T]):
         if self._calls.get(0) is call:
             del self._calls[0]
         call.end(result, error)
+
+
+def _while_wanted(call: _Call[T], work: Callable[[], T]) -> T:
+    """Do `work`; begin no login once the program ends and nobody waits for the outcome."""
+
+    def left() -> float:
+        return before() if call.wanted or threading.main_thread().is_alive() else 0.0
+
+    before = clocks.LEFT.get()
+    with clocks.bounded(left if threading.main_thread().is_alive() else before):
+        return work()
 
 
 def wait_for(waits: Waits[T]) -> T:
@@ -250,8 +261,12 @@ async def _done(outcome: Outcome[Any], deadline: float | None = None) -> None:
     import asyncio
 
     loop, over = asyncio.get_running_loop(), asyncio.Event()
-    outcome.then(partial(loop.call_soon_threadsafe, over.set))
     left = None if deadline is None else max(deadline - time.monotonic(), 0)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(left):  # Python 3.11's wait_for may swallow a cancellation
-            await over.wait()
+    tell = partial(loop.call_soon_threadsafe, over.set)
+    outcome.then(tell)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):  # Python 3.11's wait_for may swallow a cancellation
+                await over.wait()
+    finally:
+        outcome.leave(tell)

@@ -84,7 +84,7 @@ class Outcome(Generic[T]):
         try:
             over.acquire(timeout=-1 if deadline is None else max(deadline - time.monotonic(), 0))
         finally:
-            self._callbacks.remove(over.release)
+            self.leave(over.release)
         return bool(self._found)
 
     def end(self, result: T | None = None, error: BaseException | None = None) -> None:
@@ -105,6 +105,15 @@ class Outcome(Generic[T]):
         self._callbacks.append(tell)
         if self._found:
             self.end()
+
+    def leave(self, tell: Callable[[], object]) -> None:
+        """Do not call `tell` any more."""
+        self._callbacks.remove(tell)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for the outcome."""
+        return bool(self._callbacks)
 
     @property
     def error(self) -> BaseException | None:
