@@ -177,7 +177,12 @@ def test_streams_that_are_closed_or_full(
 
 @pytest.mark.parametrize(
     ("number", "more", "code"),
-    [(signal.SIGINT, [], 130), (signal.SIGINT, ["--json"], 130), (signal.SIGTERM, [], 143)],
+    [
+        (signal.SIGINT, [], 130),
+        (signal.SIGINT, ["--json"], 130),
+        (signal.SIGTERM, [], 143),
+        (signal.SIGHUP, [], 129),
+    ],
 )
 def test_an_interrupted_login_keeps_nobody_waiting(
     command: CommandLine, sandbox: Sandbox, number: signal.Signals, more: list[str], code: int
@@ -195,6 +200,17 @@ def test_an_interrupted_login_keeps_nobody_waiting(
     else:
         assert (output, errors.count("\n")) == ("", 1 if code == 130 else 0)
     assert command.json("status").document["login"]["state"] == "unanswered"
+
+
+def test_nohup_lets_a_login_end(command: CommandLine, sandbox: Sandbox) -> None:
+    sandbox.hold("certlogin")
+    program = ("nohup", *CLI, "token")
+    with start(*program, directory=command.directory, variables=command.variables) as process:
+        sandbox.wait_for("certlogin")
+        process.send_signal(signal.SIGHUP)
+        sandbox.release("certlogin")
+        output, _ = process.communicate(timeout=SECONDS)
+    assert (process.returncode, output) == (0, f"{sandbox.sessions()[0].token}\n")
 
 
 EARLY = """

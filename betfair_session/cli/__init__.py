@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 fine, 1 our error, 2 wrong usage or configuration, 3 login refused,
-        4 Betfair cannot tell or is down, 5 the store, 130 interrupted, 143 terminated.
+        4 Betfair cannot tell or is down, 5 the store, 130 interrupted, 143 or 129 terminated.
     """
     try:
         from .output import Output, fail, finish, need, prepare

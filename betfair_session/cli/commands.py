@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -21,7 +21,7 @@ from betfair_session.arguments import checked_seconds
 from betfair_session.process.log import EVENTS
 from betfair_session.storage.location import redact
 
-from .output import NAME, TERMINATED, Output, UsageError
+from .output import NAME, Output, UsageError
 
 _STORE, _KEY = "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"
 _OVERRIDDEN = {"store": _STORE, "key": _KEY, "api_url": "BETFAIR_API_URL"}  # by these arguments
@@ -48,7 +48,8 @@ No secret is an argument, and only `token` prints the token. With --json, standa
 JSON document: {"error": {…}} if the command failed.
 
 exit codes: 0 fine, 1 any other error, 2 wrong usage or configuration, 3 Betfair refused the login,
-4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted, 143 terminated
+4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted, 143 terminated (129 by a
+closed terminal)
 """
 _PLACE = """
 
@@ -166,7 +167,8 @@ def run(arguments: Sequence[str], out: Output) -> int:
 
         return shell_complete(MAIN, {"obj": out}, NAME, _COMPLETE, os.environ[_COMPLETE])
     try:
-        with MAIN.make_context(NAME, list(arguments), obj=out) as context, _show_warnings(out):
+        context = MAIN.make_context(NAME, list(arguments), obj=out)
+        with context, _show_warnings(out), _cleaning_up():
             code: int = MAIN.invoke(context)
             return code
     except click.exceptions.Exit as end:
@@ -181,7 +183,7 @@ def run(arguments: Sequence[str], out: Output) -> int:
 
 @contextlib.contextmanager
 def _show_warnings(out: Output) -> Iterator[None]:
-    """Print this library's warnings, no other package's; let SIGTERM clean up as an error does."""
+    """Print this library's warnings, no other package's."""
 
     def tell(record: logging.LogRecord) -> None:
         failure = record.name == EVENTS and "lease taken over" not in (record.args or ())
@@ -191,12 +193,28 @@ def _show_warnings(out: Output) -> Iterator[None]:
     handler = logging.Handler(logging.WARNING)
     handler.emit = tell  # type: ignore[method-assign]
     logging.getLogger().addHandler(handler)
-    before: Any = None
-    with contextlib.suppress(ValueError):  # not in the main thread
-        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _cleaning_up() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP when a terminal is closed, end a command as an error does."""
+
+    def end(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    # A signal that is ignored stays so: nohup asks for that.
+    ours = [number for number in found if number and signal.getsignal(number) is signal.SIG_DFL]
+    with contextlib.suppress(ValueError):  # not in the main thread
+        for number in ours:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            for number in ours:
+                signal.signal(number, signal.SIG_DFL)
