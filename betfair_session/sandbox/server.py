@@ -29,6 +29,9 @@ from .front import Front
 from .world import World
 
 _BACKLOG = 1024
+_ENDINGS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # no nohup
+    _ENDINGS.append(signal.SIGHUP)
 
 
 def run(port: int = 0, cert_port: int = 0, stream_port: int = 0) -> str:
@@ -53,14 +56,15 @@ def run(port: int = 0, cert_port: int = 0, stream_port: int = 0) -> str:
 
 
 def _on_signals(handler: Callable[..., object] | signal.Handlers) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDINGS:
         signal.signal(number, handler)
 
 
 def _stop_at_eof() -> None:
     # Not sys.stdin: its lock, held by this thread, would end the interpreter with a fatal error.
-    while os.read(0, 4096):
-        pass
+    with contextlib.suppress(OSError):  # none is open
+        while os.read(0, 4096):
+            pass
     reactor.callFromThread(_stop)
 
 

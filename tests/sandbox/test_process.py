@@ -100,7 +100,9 @@ def test_ctrl_c_leaves_it_to_the_program_that_uses_it() -> None:
     assert (user.returncode, told) == (0, ("{}\n", ""))
 
 
-@pytest.mark.parametrize("signs", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM] * 5])
+@pytest.mark.parametrize(
+    "signs", [[signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT, signal.SIGTERM] * 5]
+)
 def test_a_signal_ends_it_cleanly(signs: list[signal.Signals]) -> None:
     """Also when Ctrl-C is sent to a process group and its parent then stops it."""
     with started(*ALONE) as program:
@@ -177,6 +179,14 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SandboxError) as caught:
         Sandbox()
     assert all(word in str(caught.value) for word in ("trustme", "betfair-session[sandbox]"))
+
+
+@pytest.mark.parametrize("ports", [["--help"], ["65536"], ["-5"], ["1", "2", "3", "4"]])
+def test_ports_that_are_none_are_told(ports: list[str]) -> None:
+    """In the one line that a program of any language reads."""
+    with started(*ALONE, *ports) as alone:
+        assert [*json.loads(line_of(alone))] == ["error"]
+        assert alone.wait(SECONDS) == 1
 
 
 def test_another_process_controls_a_running_sandbox(
