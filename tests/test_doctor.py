@@ -120,6 +120,21 @@ def test_what_cannot_work_is_told_once(
     assert "certlogin" not in sandbox.counts()
 
 
+def test_a_certificate_in_the_place_of_its_path_is_told_as_such(command: CommandLine) -> None:
+    """By the variables that take a file's content, and not by the line ends in it."""
+    pem = Path(command.variables["BETFAIR_CERT_FILE"]).read_text("ascii")
+    found = command.doctor(BETFAIR_CERT_FILE=pem, BETFAIR_KEY_FILE="")
+    assert found.states("problem") == ["configuration", "certificate"]
+    assert "configuration" not in found.states("warning")
+    assert "BETFAIR_CERT_PEM" in found.of("configuration")["text"]
+
+
+def test_a_proxy_without_a_host_is_not_shown(command: CommandLine) -> None:
+    found = command.doctor(HTTPS_PROXY="http://user:hidden-value")
+    assert "proxy" in found.states("ok")
+    assert "hidden-value" not in json.dumps(found.document)
+
+
 def test_where_the_variables_are_from(command: CommandLine, sandbox: Sandbox) -> None:
     """Names only: those of the environment, those of the file, and those that nothing reads."""
     filed = {k: v for k, v in command.variables.items() if "SESSION" not in k and "BETFAIR" in k}

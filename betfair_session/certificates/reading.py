@@ -112,7 +112,8 @@ def of_path(value: object) -> Source:
     if not is_path(path):  # it may be a key, which must not show in "no such file: …"
         raise CertificateError(
             f"a text of {len(path)} characters is not the path of a certificate file; to give a "
-            "file's content, use Certificate.from_pem or from_pkcs12_base64"
+            "file's content, use Certificate.from_pem or from_pkcs12_base64, or the variables "
+            "BETFAIR_CERT_PEM and BETFAIR_KEY_PEM or BETFAIR_PKCS12_BASE64"
         )
     return Source(os.path.expanduser(path))
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from betfair_session.arguments import checked_verify, https_base
 from betfair_session.betfair.answers import Answer, Endpoint, is_transient, read_session, unclear
@@ -97,7 +98,11 @@ def _proxy_for(url: str) -> str:
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy: str = select_proxy(url, get_environ_proxies(url)) or ""
-    return proxy.rpartition("@")[2].rpartition("//")[2].rstrip("/")
+    found = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    try:
+        return ":".join(str(part) for part in (found.hostname, found.port) if part)
+    except ValueError:
+        return "what is no address"  # a user and a password, perhaps
 
 
 def _ask(name: str, endpoint: Endpoint, case: Case, *, verify: bool | str) -> Finding:
