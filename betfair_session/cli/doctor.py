@@ -108,7 +108,9 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
     # Characters that a shell, an editor or a secret manager has added to a value.
     for name in sorted(name for name in NAMES if not name.endswith(_MULTILINE)):
         kind, raw = odd(Secret(given.get(name))), {**file, **os.environ}.get(name, "")
-        if kind and not (told.startswith(name) or "-----BEGIN " in raw):  # told as well
+        if "-----BEGIN " in raw:  # it has line ends, and is told as what it is
+            continue
+        if kind and not told.startswith(name):
             advice = f"remove it from {name}, unless it is really part of the value"
             yield Finding(_NAME, "warning", f"{name} {ODD_WORDS[kind]}", advice)
         elif raw.startswith("\ufeff") or raw.endswith("\n"):
