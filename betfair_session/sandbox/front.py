@@ -30,7 +30,8 @@ class Front:
         self._world = world
 
     def render(self, request: Any) -> Any:  # noqa: ANN401 - Twisted is untyped here
-        ask = _ask(request)
+        shown = request.channel.transport.getPeerCertificate()
+        ask = Ask(request, shown and crypto.dump_certificate(crypto.FILETYPE_ASN1, shown))
         api = exchange.PATH.fullmatch(ask.path)
         entry = JournalEntry(
             endpoint=_PATHS.get(ask.path) or (api[1] if api else "other"),
@@ -110,23 +111,6 @@ class Front:
         if entry.endpoint in LOGINS:
             self._world.strike()
         return answer
-
-
-def _ask(request: Any) -> Ask:  # noqa: ANN401
-    certificate = request.channel.transport.getPeerCertificate()
-    path, _, query = request.uri.decode("latin-1").partition("?")
-    headers = {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in request.getAllHeaders().items()
-    }
-    return Ask(
-        method=request.method.decode("latin-1"),
-        path=path,
-        query=query,
-        headers=headers,
-        body=request.content.read(),
-        certificate=certificate and crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate),
-    )
 
 
 def _defects(ask: Ask, passwords: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 
@@ -91,23 +91,21 @@ PNG = bytes.fromhex(
 """A picture of one transparent dot."""
 
 
-class Ask(NamedTuple):
+class Ask:
     """One HTTP request, exactly as sent; headers in lower case, the client certificate as DER."""
 
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-    certificate: bytes | None
-
-    @property
-    def application(self) -> str:
-        return self.headers.get("x-application", "")
-
-    @property
-    def token(self) -> str:
-        return self.headers.get("x-authentication", "")
+    def __init__(self, request: Any, certificate: bytes | None) -> None:  # noqa: ANN401 - Twisted's
+        """Read it."""
+        self.method = request.method.decode("latin-1")
+        self.path, _, self.query = request.uri.decode("latin-1").partition("?")
+        self.headers = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in request.getAllHeaders().items()
+        }
+        self.application = self.headers.get("x-application", "")
+        self.token = self.headers.get("x-authentication", "")
+        self.body = request.content.read()
+        self.certificate = certificate
 
     def form(self) -> dict[str, str] | None:
         """Return the form's fields; None if it is no form, is not encoded, or repeats a field."""
