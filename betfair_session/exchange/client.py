@@ -263,9 +263,8 @@ class _ResendingAdapter(OwnAdapter):
             budget = _Budget(math.inf, resend=reads)
             return self._attempt(request, budget, {**settings, "timeout": timeout})
         budget = _Budget(self._seconds, resend=reads)
-        end = time.monotonic() + self._seconds
         try:
-            return run_until(end, partial(self._attempt, request, budget, settings))
+            return budget.spend_on(partial(self._attempt, request, budget, settings))
         except OverrunError:
             raise requests.Timeout("the answer took too long", request=request) from None
         except NoThreadError as error:
@@ -283,8 +282,7 @@ class _ResendingAdapter(OwnAdapter):
             left = max(budget.left(), _SHORTEST_SECONDS)
             bounds = settings.get("timeout") or (min(CONNECT_SECONDS, left), left)
             try:
-                with clocks.bounded(budget.left):
-                    response = super().send(request, **{**settings, "timeout": bounds})
+                response = super().send(request, **{**settings, "timeout": bounds})
                 if not settings.get("stream"):
                     _read(response, budget)  # a broken body is a failed attempt, too
             except OSError as error:  # requests' own, or that of a CA bundle
