@@ -90,7 +90,11 @@ def answer(world: World, ask: Ask, operations: list[str]) -> Answer:
     content = _parsed(ask.body)
     if operation:
         operations.append(operation)
-        return _rest(world, ask, service, operation, content)
+        code, result, details = _carry_out(world, ask, service, operation, content)
+        if code == "SUCCESS":
+            return json_answer(code, result)
+        fault = {"faultcode": "Client", "faultstring": result, "detail": details}
+        return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
     calls = content if isinstance(content, list) else [content]
     results = [_rpc(world, ask, service, call, operations) for call in calls]
     outcome = next((code for code, _ in results if code != "SUCCESS"), "SUCCESS")
@@ -124,14 +128,6 @@ def _rpc(
     data = {"data": details} if details else {}
     error = {"code": _PROTOCOL_ERRORS.get(code, -32099), "message": result, **data}
     return code, {**answer, "error": error}
-
-
-def _rest(world: World, ask: Ask, service: str, operation: str, params: object) -> Answer:
-    code, result, details = _carry_out(world, ask, service, operation, params)
-    if code == "SUCCESS":
-        return json_answer(code, result)
-    fault = {"faultcode": "Client", "faultstring": result, "detail": details}
-    return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
 
 
 def _carry_out(

@@ -56,6 +56,8 @@ def check_numbers(values: Mapping[str, object]) -> None:
 
 def hits(times: int | None, skip: int = 0) -> Iterator[bool]:
     """Return whether each request in turn is hit; after the skipped ones all, if times is None."""
+    if times is not None and times < 1:
+        raise ValueError("times must be at least 1, or None")
     hit = repeat(object=True) if times is None else repeat(object=True, times=times)
     return chain(repeat(object=False, times=skip), hit)
 
@@ -78,8 +80,7 @@ class Fault:
         carried_out, known = _KINDS.get(name, (False, {}))
         fits = name in _KINDS and parameters.keys() <= known.keys()
         coded = re.fullmatch("[1-9][0-9][0-9]" if name == "status" else "", self._code)
-        check_numbers({"skip": skip, "times": 1 if times is None else times})
-        if not (fits and coded) or times == 0:
+        if not (fits and coded):
             raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
         check_numbers({each: parameters.get(each, 0) for each in ("seconds", "size", "status")})
         self.endpoint, self.kind, self.hits = endpoint, kind, hits(times, skip)

@@ -180,8 +180,6 @@ class World:
     def login_status(
         self, code: str | None, times: int | None = None, status: str | None = None
     ) -> None:
-        if times is not None and times < 1:
-            raise ValueError("times must be at least 1, or None")
         named = code if code in ("LIMITED_ACCESS", "LOGIN_RESTRICTED") else "FAIL"
         self._demanded = Login(code, status=status or named) if code else None
         self._demands = hits(times)
