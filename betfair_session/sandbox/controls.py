@@ -95,10 +95,6 @@ class Controls:
         """Move the virtual clock forward: sessions expire, bans end."""
         self._call("advance", seconds=seconds)
 
-    def set_time_offset(self, seconds: float) -> None:
-        """Set how far the virtual clock is ahead of the real one."""
-        self._call("set_time_offset", seconds=seconds)
-
     def add_account(self, username: str, password: str, two_step: str | None = None) -> None:
         """Add an account without certificates, or replace one.
 
@@ -128,10 +124,6 @@ class Controls:
     def upload_certificate(self, pem: str, username: str | None = None) -> None:
         """Upload a client certificate, PEM text, to an account."""
         self._call("upload_certificate", pem=pem, username=username)
-
-    def remove_certificates(self, username: str | None = None) -> None:
-        """Remove every certificate from an account."""
-        self._call("remove_certificates", username=username)
 
     def sessions(self) -> list[Session]:
         """Return the live sessions, oldest first."""

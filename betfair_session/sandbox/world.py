@@ -99,9 +99,6 @@ class World:
         """Return the virtual time in seconds since the epoch."""
         return self._epoch + time.monotonic() + self._offset
 
-    def set_time_offset(self, seconds: float) -> None:
-        self._offset = seconds
-
     def advance(self, seconds: float) -> None:
         self._offset += seconds
 
@@ -173,9 +170,6 @@ class World:
     def upload_certificate(self, pem: str, username: str | None = None) -> None:
         der = load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
         self._account(username).certificates.add(der)
-
-    def remove_certificates(self, username: str | None) -> None:
-        self._account(username).certificates.clear()
 
     def login_status(
         self, code: str | None, times: int | None = None, status: str | None = None

@@ -179,7 +179,7 @@ def test_reset_puts_everything_back_and_drops_what_waits(
     sandbox.configure(session_seconds=1, lock_after=1)
     sandbox.advance(3600)
     sandbox.fault("*", "blocked", times=None, skip=1)
-    sandbox.remove_certificates()
+    sandbox.add_account(sandbox.username, "another password")
     sandbox.add_account("other", "other password")
     sandbox.break_store(str(store))
     sandbox.hold("certlogin", "after")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-import time
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -33,7 +32,7 @@ def test_only_an_uploaded_certificate_of_the_account_logs_in(
     sandbox.upload_certificate(Path(stranger[0]).read_text(), "other")
     assert caller.certlogin(*other, cert=sandbox.make_certificate("stranger")) == SUCCESS
     assert sandbox.sessions()[-1].username == "other"
-    sandbox.remove_certificates()
+    sandbox.add_account(sandbox.username, sandbox.password)  # the same without certificates
     assert caller.certlogin() == NEEDED
     caller.http.verify = True
     with pytest.raises(requests.exceptions.SSLError):
@@ -148,10 +147,6 @@ def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: 
     assert [sandbox.expire(each) for each in (token, other)] == [False, True]
     sandbox.clear_journal()
     assert (sandbox.expire_all(), sandbox.counts()) == (0, {})
-    sandbox.set_time_offset(0)
-    sandbox.issue()
-    assert sandbox.sessions()[0].issued < time.time() + 60
-    sandbox.set_time_offset(13 * 3600)
     sandbox.configure(session_seconds=0)  # every new token is dead
     sandbox.issue()
     assert sandbox.sessions() == []
