@@ -78,19 +78,14 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
     return guard
 
 
-def as_endpoint(client: Any, act: Callable[[], dict[str, str | None]], resource: type) -> Any:  # noqa: ANN401 - our APIClient, and a function
-    """Return a function in place of a client's login, keep_alive or logout, which answers alike."""
-    process = BaseEndpoint(client).process_response
+def _answered_by(method: str, original: type[BaseEndpoint]) -> type[BaseEndpoint]:
+    """Make a login, keep_alive or logout whose answer comes from a method of our APIClient."""
 
-    def call(
-        session: requests.Session | None = None,  # noqa: ARG001 - ours has a client of its own
-        lightweight: bool | None = None,  # noqa: FBT001 - the original's signature
-    ) -> Any:  # noqa: ANN401 - a resource or a dict
+    def request(self: BaseEndpoint, *_: object, **__: object) -> tuple[None, object, float]:
         began = time.monotonic()
-        answer = act()
-        return process(answer, resource, time.monotonic() - began, lightweight)
+        return None, getattr(self.client, method)(), time.monotonic() - began
 
-    return call
+    return type(original.__name__, (original,), {"request": request})
 
 
 class _Sending(BaseEndpoint):
@@ -305,6 +300,9 @@ class Streaming(endpoints.Streaming):
 _WITH_TOKEN = (endpoints.Betting, endpoints.Account, endpoints.Scores, endpoints.Navigation)
 SHARED: dict[str, type[Any]] = {
     **{each.__name__.lower(): type(each.__name__, (_Sending, each), {}) for each in _WITH_TOKEN},
+    "login": _answered_by("_log_in", endpoints.Login),
+    "keep_alive": _answered_by("_keep_alive", endpoints.KeepAlive),
+    "logout": _answered_by("_log_out", endpoints.Logout),
     "historic": _Historic,
     "streaming": Streaming,
 }

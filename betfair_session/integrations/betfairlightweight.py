@@ -25,7 +25,6 @@ except ModuleNotFoundError as error:
         'pip install "betfair-session[betfairlightweight]", or "[flumine]" for flumine'
     )
     raise ModuleNotFoundError(message, name=error.name) from None
-from betfairlightweight import resources
 from betfairlightweight.exceptions import BetfairError
 
 import betfair_session.exceptions as ours
@@ -35,7 +34,7 @@ from betfair_session.keepalive import keep_alive_interval
 from betfair_session.process.clocks import later, now, reached
 from betfair_session.secret import Secret, SecretHeader
 
-from .betfair_endpoints import SHARED, HttpSession, as_endpoint
+from .betfair_endpoints import SHARED, HttpSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +142,9 @@ class APIClient(betfairlightweight.APIClient):
         self.session_timeout = every.total_seconds() * 2 / _CHECKS
         self._keep_alive_every = every.total_seconds()
         self._due = now()
-        self._replace_endpoints()
+        for name, endpoint in SHARED.items():
+            setattr(self, name, endpoint(self))
+        self.login_interactive = self.login
 
     @property
     def session_expired(self) -> bool:
@@ -181,14 +182,6 @@ class APIClient(betfairlightweight.APIClient):
             )
             with as_betfair_errors():
                 refuse("api_url", message)
-
-    def _replace_endpoints(self) -> None:
-        self.login = as_endpoint(self, self._log_in, resources.LoginResource)
-        self.login_interactive = self.login
-        self.keep_alive = as_endpoint(self, self._keep_alive, resources.KeepAliveResource)
-        self.logout = as_endpoint(self, self._log_out, resources.LogoutResource)
-        for name, endpoint in SHARED.items():
-            setattr(self, name, endpoint(self))
 
     def _log_in(self) -> dict[str, str | None]:
         self.obtain_token()
