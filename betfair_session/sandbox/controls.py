@@ -191,7 +191,7 @@ class Controls:
         Args:
             endpoint: whose requests it hits; "*" for all.
             kind: reset, lost, stall, delay, drip, truncated, cut, status:<code>, blocked, html200,
-                png200, internal_error, non_object, redirect, empty, huge, rotate or token. The
+                internal_error, non_object, redirect, empty, huge, rotate or token. The
                 module `betfair_session.sandbox.faults` describes each, with its parameters.
             times: how many requests it hits; None until `clear_faults`.
             skip: how many requests it lets pass first.

@@ -12,7 +12,7 @@ its default is what usually happens with such a fault.
     cut             the JSON ends in the middle
     status:<code>   that HTTP status; body: "json", "html" or "plain"; retry_after: seconds
     blocked         the 403 page of a firewall
-    html200, png200 HTTP 200 with a page, or a picture
+    html200         HTTP 200 with a page
     internal_error  HTTP 200 with FAIL and INTERNAL_ERROR
     non_object      HTTP 200 with JSON that is no object; body: that JSON
     redirect        302 (status) to location
@@ -30,11 +30,11 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any
 
-from .records import PNG, Answer, Ask, html_answer, json_answer
+from .records import Answer, Ask, html_answer, json_answer
 
 # For each kind: whether the request is carried out, and its parameters with their defaults.
 _KINDS: dict[str, tuple[bool, dict[str, Any]]] = {
-    **dict.fromkeys(("reset", "stall", "blocked", "html200", "png200"), (False, {})),
+    **dict.fromkeys(("reset", "stall", "blocked", "html200"), (False, {})),
     **dict.fromkeys(("internal_error", "empty"), (False, {})),
     "status": (False, {"body": "html", "retry_after": None}),
     "non_object": (False, {"body": "[]"}),
@@ -117,7 +117,6 @@ class Fault:
             "plain": Answer("", b"not now", content_type="text/plain"),
             "blocked": html_answer("", "Access denied: blocked from your location", 403),
             "html200": html_answer("", "Betfair"),
-            "png200": Answer("", PNG, content_type="image/png"),
             "internal_error": json_answer("", failure),
             "non_object": Answer("", str(given.get("body")).encode()),
             "redirect": Answer(""),

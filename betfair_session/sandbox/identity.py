@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from .records import PNG, Answer, Ask, html_answer, json_answer
+from .records import Answer, Ask, html_answer, json_answer
 from .world import Account, Login, World
 
 _TOKEN = re.compile(r"[A-Za-z0-9+/]{43}=")
@@ -23,10 +23,7 @@ def answer(world: World, endpoint: str, ask: Ask) -> Answer:
         token = {"sessionToken": login.token} if login.token else {}
         return json_answer(login.code, {**token, "loginStatus": login.code})
     # Without an Accept header that asks for JSON the service answers with something else.
-    accept = ask.headers.get("accept", "")
-    if accept.startswith("image/"):
-        return Answer("NOT_JSON", PNG, content_type="image/png")
-    if "application/json" not in accept.lower():
+    if "application/json" not in ask.headers.get("accept", "").lower():
         return html_answer("NOT_JSON", "Betfair")
     if endpoint == "login":
         login = _login(world, ask, certlogin=False)

@@ -84,12 +84,6 @@ class Order:
 
 _FORM = re.compile(rb"(?:[^%\x00-\x20\x7f-\xff]|%[0-9A-Fa-f]{2})*")
 
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-    "1f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
-)
-"""A picture of one transparent dot."""
-
 
 class Ask:
     """One HTTP request, exactly as sent; headers in lower case, the client certificate as DER."""

@@ -153,7 +153,7 @@ class Way(NamedTuple):
 
 _STATUSES = [400, 401, 403, 404, 408, 409, 412, 429, 500, 502, 503, 504]
 _PLAIN = (
-    *("reset", "lost", "stall", "truncated", "cut", "blocked", "html200", "png200"),
+    *("reset", "lost", "stall", "truncated", "cut", "blocked", "html200"),
     *("internal_error", "non_object", "redirect", "empty", "huge", "rotate"),
 )
 _BETFAIRS: list[tuple[str, dict[str, Any]]] = [

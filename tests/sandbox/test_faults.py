@@ -44,7 +44,6 @@ def kept_alive(sandbox: Sandbox) -> bool:
         ({"kind": "status:503", "body": "plain", "retry_after": 3}, (503, b""), False),
         ({"kind": "blocked"}, (403, HTML), False),
         ({"kind": "html200"}, (200, HTML), False),
-        ({"kind": "png200"}, (200, b"\x89PNG"), False),
         ({"kind": "empty"}, (200, b""), False),
         ({"kind": "huge", "size": 3_000_000}, (200, b'{"junk": "xxx'), False),
         ({"kind": "internal_error"}, (200, FAIL), False),

@@ -133,9 +133,8 @@ def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: 
     assert caller.error("keepAlive", other) == "NO_SESSION"
     other = sandbox.issue()
     for operation in ("keepAlive", "logout"):
-        page, picture = (caller.ask(operation, token, accept=kind) for kind in ("*/*", "image/png"))
+        page = caller.ask(operation, token, accept="*/*")
         assert (page.status_code, page.text[:15]) == (200, "<!DOCTYPE html>")
-        assert (picture.status_code, picture.content[1:4]) == (200, b"PNG")
         assert caller.error(operation, None) == caller.error(operation, "A" * 43 + "=")
         assert caller.error(operation, "not a token") == "INPUT_VALIDATION_ERROR"
     assert [caller.error("logout", token) for _ in range(2)] == ["", "NO_SESSION"]
