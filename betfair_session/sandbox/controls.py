@@ -86,8 +86,7 @@ class Controls:
         Args:
             settings: `session_seconds` that a session lives (0: every new token is dead at once),
                 `logins_per_minute` before a ban, `ban_seconds` that it lasts, `lock_after` so
-                many wrong passwords. In real seconds: `login_seconds` that a login takes, and
-                `delay` of every request.
+                many wrong passwords. In real seconds: `login_seconds` that a login takes.
         """
         self._call("configure", **settings)
 
@@ -95,18 +94,12 @@ class Controls:
         """Move the virtual clock forward: sessions expire, bans end."""
         self._call("advance", seconds=seconds)
 
-    def add_account(self, username: str, password: str, two_step: str | None = None) -> None:
-        """Add an account without certificates, or replace one.
-
-        Args:
-            username: the login name.
-            password: the password.
-            two_step: the code that an interactive login has to append to the password.
-        """
-        self._call("add_account", username=username, password=password, two_step=two_step)
+    def add_account(self, username: str, password: str) -> None:
+        """Add an account without certificates, or replace one."""
+        self._call("add_account", username=username, password=password)
 
     def set_two_step(self, code: str | None, username: str | None = None) -> None:
-        """Demand a two-step code from interactive logins; None stops that."""
+        """Demand a two-step code, appended to the password, from interactive logins, or none."""
         self._call("set_two_step", code=code, username=username)
 
     def make_certificate(self, name: str) -> tuple[str, str]:

@@ -239,8 +239,6 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
             raise RefusedError("INVALID_INPUT")
         if not self._authenticated:
             raise RefusedError("NOT_AUTHORIZED")
-        if not isinstance(message.get("heartbeatMs"), int | None):
-            raise RefusedError("INVALID_INPUT")
         return {}
 
     def _subscribe(self, operation: str, message: dict[str, Any]) -> None:

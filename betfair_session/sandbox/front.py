@@ -81,8 +81,8 @@ class Front:
             request.finish()
 
     async def _carry_out(self, ask: Ask, entry: JournalEntry, fault: Fault) -> Answer:
-        endpoint, settings = entry.endpoint, self._world.settings
-        seconds = settings.delay + (settings.login_seconds if endpoint in LOGINS else 0.0)
+        endpoint = entry.endpoint
+        seconds = self._world.settings.login_seconds if endpoint in LOGINS else 0.0
         if fault.kind == "delay":
             seconds += fault.parameters["seconds"]
         if seconds > 0:

@@ -35,7 +35,6 @@ class Settings:
     ban_seconds: float = 20 * 60
     lock_after: float = 5
     login_seconds: float = 0
-    delay: float = 0
 
 
 @dataclass
@@ -150,8 +149,8 @@ class World:
             raise ValueError("there is no such account")
         return account
 
-    def add_account(self, username: str, password: str, two_step: str | None) -> None:
-        self.accounts[username] = Account(username, password, two_step)
+    def add_account(self, username: str, password: str) -> None:
+        self.accounts[username] = Account(username, password)
 
     def set_two_step(self, code: str | None, username: str | None) -> None:
         self._account(username).two_step = code

@@ -145,18 +145,19 @@ def test_a_request_whose_client_gave_up_holds_up_no_other(
 ) -> None:
     """One that was held is carried out on its release, and a stalled one is forgotten."""
     token = sandbox.issue()
-    sandbox.configure(login_seconds=60, delay=60 if slow == "delayed" else 0)
+    sandbox.configure(login_seconds=60)
     if slow == "held":
         sandbox.hold("keepAlive")
     elif slow == "stalled":
         sandbox.fault("keepAlive", "stall")
+    else:
+        sandbox.fault("keepAlive", "delay", seconds=60)
     with pytest.raises(requests.Timeout):
         caller.ask("keepAlive", token, timeout=0.2)
     if slow == "held":
         assert not kept_alive(sandbox)
         sandbox.release("keepAlive")
         assert kept_alive(sandbox)
-    sandbox.configure(delay=0)
     while sandbox.waiting("keepAlive"):  # bounded by the test's own time-out
         time.sleep(0.01)
     assert caller.error("keepAlive", token) == ""
