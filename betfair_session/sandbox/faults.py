@@ -10,7 +10,7 @@ its default is what usually happens with such a fault.
     drip            one byte at a time; seconds between bytes, part: "head" or "body"
     truncated       Content-Length promises more than is sent, then the connection closes
     cut             the JSON ends in the middle
-    status:<code>   that HTTP status; body: "json", "html" or "plain"; retry_after: seconds
+    status:<code>   that HTTP status; body: "json", "html" or "plain"
     blocked         the 403 page of a firewall
     html200         HTTP 200 with a page
     internal_error  HTTP 200 with FAIL and INTERNAL_ERROR
@@ -36,7 +36,7 @@ from .records import Answer, Ask, html_answer, json_answer
 _KINDS: dict[str, tuple[bool, dict[str, Any]]] = {
     **dict.fromkeys(("reset", "stall", "blocked", "html200"), (False, {})),
     **dict.fromkeys(("internal_error", "empty"), (False, {})),
-    "status": (False, {"body": "html", "retry_after": None}),
+    "status": (False, {"body": "html"}),
     "non_object": (False, {"body": "[]"}),
     "redirect": (False, {"location": "/elsewhere", "status": 302}),
     "huge": (False, {"size": 5_000_000}),
@@ -119,17 +119,11 @@ class Fault:
             "html200": html_answer("", "Betfair"),
             "internal_error": json_answer("", failure),
             "non_object": Answer("", str(given.get("body")).encode()),
-            "redirect": Answer(""),
+            "redirect": Answer("", headers={"Location": str(given.get("location"))}),
             "empty": Answer(""),
             "huge": Answer("", b'{"junk": "' + b"x" * (given.get("size", 12) - 12) + b'"}'),
         }.get(given["body"] if code else self.kind)
-        if instead is None:
-            return None
-        headers = {"Location": given.get("location"), "Retry-After": given.get("retry_after")}
-        return instead._replace(
-            status=int(code or given.get("status", instead.status)),
-            headers={name: str(value) for name, value in headers.items() if value is not None},
-        )
+        return instead and instead._replace(status=int(code or given.get("status", instead.status)))
 
 
 NO_FAULT = Fault("", "cut")

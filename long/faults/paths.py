@@ -166,7 +166,7 @@ _BETFAIRS: list[tuple[str, dict[str, Any]]] = [
     ("drip", {"part": "body", "seconds": 0.2}),
     *((f"status:{status}", {"body": "html"}) for status in _STATUSES),
     *((f"status:{status}", {"body": "json"}) for status in (403, 429, 500, 503)),
-    ("status:429", {"body": "plain", "retry_after": 1}),
+    ("status:429", {"body": "plain"}),
     ("status:503", {"body": "html", "effect": True}),
     ("non_object", {"body": "null"}),
     ("redirect", {"location": "https://localhost:1/", "status": 307}),
