@@ -15,6 +15,7 @@ from servers.process import poll
 
 from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
 from betfair_session.login import lock as locks
+from betfair_session.process import T
 from betfair_session.process.single_flight import SingleFlight
 from betfair_session.sandbox import Sandbox
 from betfair_session.storage.contract import Expect, StoredObject, TokenStore
@@ -83,8 +84,8 @@ class Front:
 
     @contextmanager
     def under_way(
-        self, endpoint: str, call: Callable[[], str], stage: str = "before"
-    ) -> Iterator[Future[str]]:
+        self, endpoint: str, call: Callable[[], T], stage: str = "before"
+    ) -> Iterator[Future[T]]:
         """Hold a call in a thread at one of Betfair's endpoints, for as long as the block lasts."""
         self.sandbox.hold(endpoint, stage)
         with ThreadPoolExecutor(1) as pool:

@@ -49,9 +49,12 @@ def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixt
     sandbox.fault("keepAlive", "html200")
     assert told(IdentityUnavailable) == ["cannot tell"]
     assert told(call="logout") == ["logged out"]
-    sandbox.break_store(str(store))
-    assert told(StoreWriteError) == ["logged in", "logged out", "cannot tell"]
-    sandbox.mend_store()
+    with front.under_way("certlogin", lambda: told(StoreWriteError), "after") as call:
+        aside = store.rename(front.path / "aside")
+        store.touch()
+    assert call.result() == ["logged in", "logged out", "cannot tell"]
+    store.unlink()
+    aside.rename(store)
     listening.unlock(store, KEY)
     sandbox.login_status("ACCOUNT_NOW_LOCKED")
     for _ in range(2):  # also of a refusal that is only remembered

@@ -232,15 +232,3 @@ class Controls:
             if time.monotonic() > deadline:
                 raise SandboxError(f"{waiting} requests to {endpoint} are waiting, not {requests}")
             time.sleep(_POLL)
-
-    def break_store(self, path: str) -> None:
-        """Make a directory unusable at the next login, before its answer is sent.
-
-        Args:
-            path: the directory; a plain file takes its place until `mend_store` or `reset`.
-        """
-        self._call("break_store", path=os.path.abspath(path))
-
-    def mend_store(self) -> None:
-        """Put back the directory that `break_store` moved away."""
-        self._call("mend_store")

@@ -108,8 +108,6 @@ class Front:
         else:
             answer = exchange.answer(self._world, ask, entry.operations)
         entry.outcome = answer.outcome
-        if entry.endpoint in LOGINS:
-            self._world.strike()
         return answer
 
 

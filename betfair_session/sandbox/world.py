@@ -73,14 +73,12 @@ class World:
         self._epoch = time.time() - time.monotonic()
         self._waits: dict[Any, tuple[str, str]] = {}
         self.streams: set[Any] = set()
-        self._broken: Path | None = None
         self.reset()
 
     def reset(self) -> None:
         for until in list(self._waits):
             until.cancel()  # drops the request: its wait raises CancelledError
         self.close_streams()
-        self.mend_store()
         self.settings = Settings()
         self._offset = 0.0
         self._sessions: dict[str, Session] = {}
@@ -234,27 +232,6 @@ class World:
             if fault.endpoint in (endpoint, "*") and next(fault.hits, False):
                 return fault
         return NO_FAULT
-
-    # --- the client's store ---
-
-    def break_store(self, path: str) -> None:
-        self._to_break: Path | None = Path(path).absolute()
-
-    def strike(self) -> None:
-        """Put a plain file in place of the store: root ignores permissions."""
-        if path := self._to_break:
-            self.mend_store()  # one that an earlier login broke
-            self._broken = path
-            if path.exists():
-                path.rename(f"{path}.aside")
-            path.write_bytes(b"")
-
-    def mend_store(self) -> None:
-        broken, self._broken, self._to_break = self._broken, None, None
-        if broken:
-            broken.unlink(missing_ok=True)
-            if (aside := Path(f"{broken}.aside")).exists():
-                aside.rename(broken)
 
 
 def _check(endpoint: str) -> None:

@@ -248,7 +248,7 @@ class Lane:
                 if all(entry.outcome for entry in journal if entry.fault == "delay"):
                     break
             call.requests = [entry.endpoint for entry in journal]
-            self.sandbox.mend_store()
+            site.mend()
         call.check(len(call.requests) > call.number, "the request was never made")
 
     def _live(self) -> set[str]:

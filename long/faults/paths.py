@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path as Directory
 from typing import Any, NamedTuple
 
 from rare_servers.proxy import Fault
@@ -37,11 +38,18 @@ class Site:
     found: str = field(default="", repr=False)  # the token that was there at the beginning, or ""
     # The live token that another stored meanwhile, or "".
     foreign: str = field(default="", repr=False)
+    aside: Directory | None = None  # where a store is while a file is in its place
     window: timedelta | None = None  # the call's trust window, shared through the store, or None
 
     @property
     def lock(self) -> str:
         return self.key + ".login"
+
+    def mend(self) -> None:
+        """Put back what `full_store` moved away."""
+        if self.aside and isinstance(self.place, LocalPlace):
+            self.place.directory.unlink()
+            self.aside.rename(self.place.directory)
 
     def put_token(self, *, alive: bool) -> str:
         """Store a token that lives, or one that Betfair does not know."""
@@ -96,9 +104,11 @@ def foreign_token(site: Site) -> None:
 
 
 def full_store(site: Site) -> None:
-    """Let the store fail as soon as a login is answered."""
+    """Put a file in the store's place."""
     if isinstance(site.place, LocalPlace):
-        site.sandbox.break_store(str(site.place.directory))
+        directory = site.place.directory
+        site.aside = directory.rename(f"{directory}.aside")
+        directory.touch()
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,7 @@ OLD = Path("resume, shared", partial(begin, alive=True, window=0.001), "resumed"
 BETFAIRS = [
     Path("certificate login", lambda _site: None, "logged in", 1, certificate=True),
     *(FIRST, RESUME, OLD, DEAD, CONFLICT),
-    Path("the store fails", full_store, "StoreWriteError", 1),
+    Path("the store fails", lambda _site: None, "StoreWriteError", 1, after_login=full_store),
 ]
 _foreign = partial(begin, alive=False, lock=locks.DONE, whose="another")
 _held = partial(begin, alive=False, lock=locks.HELD)

@@ -12,6 +12,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from traceback import walk_tb
@@ -108,8 +109,14 @@ def test_no_failure_of_a_local_store_shows_a_secret(
 
         kinds = set()
         for name in ("broken", "worse"):
-            sandbox.break_store(str(tmp_path / name))
-            kinds.add(fail(tmp_path / name))
+            sandbox.hold("certlogin", "after")
+            with ThreadPoolExecutor(1) as pool:
+                failed = pool.submit(fail, tmp_path / name)
+                sandbox.wait_for("certlogin")
+                (tmp_path / name).rename(tmp_path / f"{name} aside")
+                (tmp_path / name).touch()
+                sandbox.release("certlogin")
+            kinds.add(failed.result())
             sandbox.fault("logout", "reset", times=None)
         sandbox.clear_faults()
         data.mkdir(mode=0o700)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,25 +161,12 @@ def test_a_request_whose_client_gave_up_holds_up_no_other(
     assert caller.error("keepAlive", token) == ""
 
 
-def test_reset_puts_everything_back_and_drops_what_waits(
-    sandbox: Sandbox, caller: Caller, tmp_path: Path
-) -> None:
-    """A store that a login broke, too: until then a plain file is in its place."""
-    store = tmp_path / "store"
-    store.mkdir()
-    (store / "token").write_text("abc")
-    for _ in range(2):
-        sandbox.break_store(str(store))
-        assert caller.certlogin() == "SUCCESS"
-        assert store.is_file()
-    sandbox.mend_store()
-    assert (store / "token").read_text() == "abc"
+def test_reset_puts_everything_back_and_drops_what_waits(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.configure(session_seconds=1, lock_after=1)
     sandbox.advance(3600)
     sandbox.fault("*", "blocked", times=None, skip=1)
     sandbox.add_account(sandbox.username, "another password")
     sandbox.add_account("other", "other password")
-    sandbox.break_store(str(store))
     sandbox.hold("certlogin", "after")
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(caller.certlogin)
@@ -190,7 +176,6 @@ def test_reset_puts_everything_back_and_drops_what_waits(
         with pytest.raises(requests.ConnectionError):
             answer.result()
     assert (sandbox.sessions(), sandbox.journal(), sandbox.orders()) == ([], [], [])
-    assert store.is_dir()
     assert caller.certlogin() == "SUCCESS"
     assert sandbox.sessions()[0].issued < time.time() + 60  # the virtual clock is right again
     assert caller.certlogin("other", "other password").startswith("INVALID")
