@@ -24,6 +24,7 @@ import click
 from betfair_session.environment import PLACE
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.sandbox import Sandbox, SandboxError
+from betfair_session.sandbox.process import LAST_PORT
 
 from .commands import command, option, seconds
 from .output import STORE, TERMINATED, Output, complain, need
@@ -32,7 +33,6 @@ _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 """The variables that make a program trust an authority, with requests and without."""
 
-_LAST_PORT = 65_533  # two more follow
 _PORTS = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
 _STEP_ERRORS = (SandboxError, FileNotFoundError, subprocess.TimeoutExpired)
 _LOOK_SECONDS = 1.0
@@ -43,7 +43,7 @@ def start(out: Output, port: int = 0) -> Sandbox:
     """Start a sandbox on three ports from `port` on, or on any free ones."""
     need("the sandbox", "sandbox", *_PARTS)
     with out.progress(lambda: "starting a local Betfair …"), _failing("{}", SandboxError, OSError):
-        return Sandbox(port=port, cert_port=port and port + 1, stream_port=port and port + 2)
+        return Sandbox(port=port)
 
 
 @contextlib.contextmanager
@@ -57,7 +57,7 @@ def _failing(message: str, *kinds: type[Exception]) -> Iterator[None]:
 
 @command(
     option("--session-seconds", "how long a session lives (12 h)", type=seconds, metavar="N"),
-    option("--port", _PORTS, type=click.IntRange(1, _LAST_PORT), metavar="N"),
+    option("--port", _PORTS, type=click.IntRange(1, LAST_PORT), metavar="N"),
 )
 def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> int:
     """Run a local Betfair and print the variables to use.

@@ -1,12 +1,12 @@
 """The sandbox's process: prints one JSON line with all that a client needs, then serves.
 
-Its arguments are those of `server.run`. If it cannot start, the line says why.
+Its argument is that of `server.run`. If it cannot start, the line says why.
 """
 
 import json
 import sys
 
-_MOST_PORTS = 3
+from .process import LAST_PORT
 
 
 def main() -> int:
@@ -21,10 +21,9 @@ def main() -> int:
     except ModuleNotFoundError as missing:
         why_not = f"it needs {missing.name}: pip install 'betfair-session[sandbox]'"
     else:
-        ports = sys.argv[1:]
-        fit = all(each.isdecimal() and int(each) < 2**16 for each in ports)
-        fit = fit and len(ports) <= _MOST_PORTS
-        why_not = run(*map(int, ports)) if fit else "its arguments are up to three ports"
+        port = " ".join(sys.argv[1:]) or "0"
+        fit = port.isdecimal() and int(port) <= LAST_PORT
+        why_not = run(int(port)) if fit else f"its one argument is a port up to {LAST_PORT}"
     if why_not:
         sys.stdout.write(json.dumps({"error": why_not}) + "\n")
     return 1 if why_not else 0

@@ -22,6 +22,9 @@ sys.path.append({str(Path(__file__).parents[2])!r})
 from betfair_session.sandbox.__main__ import main
 sys.exit(main())"""
 
+LAST_PORT = 65_533
+"""Of the first of three ports."""
+
 
 class Sandbox(Controls):
     """A running sandbox.
@@ -46,20 +49,18 @@ class Sandbox(Controls):
         directory: a private directory with these files, removed at the end.
     """
 
-    def __init__(self, *, port: int = 0, cert_port: int = 0, stream_port: int = 0) -> None:
+    def __init__(self, *, port: int = 0) -> None:
         """Start it and wait until it serves.
 
         Args:
-            port: for login, keepAlive, logout and the betting API; 0 is any free one.
-            cert_port: for certlogin; 0 is any free one.
-            stream_port: for the exchange stream; 0 is any free one.
+            port: for login, keepAlive, logout and the betting API; the next one is for certlogin,
+                and the one after that for the exchange stream. 0: any three that are free.
 
         Raises:
             SandboxError: it did not start: a port is taken, or the extra `sandbox` is missing.
         """
-        ports = map(str, (port, cert_port, stream_port))
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with numbers
-            [sys.executable, "-P", "-c", _PROGRAM, *ports],
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with a number
+            [sys.executable, "-P", "-c", _PROGRAM, str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Keep Ctrl-C from it: the program that uses the sandbox may need it to clean up.

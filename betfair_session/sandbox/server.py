@@ -34,7 +34,7 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_D
     _ENDINGS.append(signal.SIGHUP)
 
 
-def run(port: int = 0, cert_port: int = 0, stream_port: int = 0) -> str:
+def run(port: int = 0) -> str:
     """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not start."""
     # Twisted's own handlers fail at a second signal, and there often is one: Ctrl-C goes to a whole
     # process group, and then the parent may stop this process as well.
@@ -42,7 +42,7 @@ def run(port: int = 0, cert_port: int = 0, stream_port: int = 0) -> str:
     os.umask(0o077)
     directory = Path(tempfile.mkdtemp(prefix="betfair-sandbox-"))
     try:
-        details = _start(directory, port, cert_port, stream_port)
+        details = _start(directory, port)
         reactor.callWhenRunning(lambda: print(json.dumps(details), flush=True))  # noqa: T201 - its one output
         threading.Thread(target=_stop_at_eof, daemon=True).start()
         reactor.run(installSignalHandlers=False)
@@ -73,8 +73,8 @@ def _stop() -> None:
         reactor.stop()
 
 
-def _start(directory: Path, port: int, cert_port: int, stream_port: int) -> dict[str, object]:
-    """Listen, and return all that a client needs."""
+def _start(directory: Path, port: int) -> dict[str, object]:
+    """Listen on three ports from `port` on, or on any; return all that a client needs."""
     authority = trustme.CA(organization_name="betfair_session sandbox")
     authority.cert_pem.write_to_path(directory / "ca.pem")
     server = authority.issue_cert("localhost", "127.0.0.1")
@@ -82,7 +82,7 @@ def _start(directory: Path, port: int, cert_port: int, stream_port: int) -> dict
     front, control = Site(Front(world)), Site(_Control(world, token))
     streams = ServerFactory.forProtocol(lambda: Connection(world))
     plain = _listen(port, front, server)
-    cert = _listen(cert_port, front, server, ask_certificate=True)
+    cert = _listen(port and port + 1, front, server, ask_certificate=True)
     environment = {
         "BETFAIR_USERNAME": world.username,
         "BETFAIR_PASSWORD": world.password,
@@ -96,7 +96,7 @@ def _start(directory: Path, port: int, cert_port: int, stream_port: int) -> dict
         "BETFAIR_SESSION_STORE": str(directory / "store"),
         "BETFAIR_SESSION_KEY": "session.token",
     }
-    stream_port = _listen(stream_port, streams, server)
+    stream_port = _listen(port and port + 2, streams, server)
     address = f"localhost:{_listen(0, control, server)}"
     known = {"address": address, "token": token, "stream_port": stream_port}
     (directory / CONTROL).write_text(json.dumps(known), "utf-8")
