@@ -242,18 +242,10 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
         return {}
 
     def _subscribe(self, operation: str, message: dict[str, Any]) -> None:
-        """Send an empty image, or no changes to one whose clocks are given; then heartbeats."""
+        """Send an empty image, then heartbeats."""
         change = _CHANGES[operation]
         every = min(max(message.get("heartbeatMs") or _SLOWEST_MS, _FASTEST_MS), _SLOWEST_MS)
-        known = message.get("initialClk") and message.get("clk")
-        self._change(
-            change,
-            message,
-            ct="RESUB_DELTA" if known else "SUB_IMAGE",
-            initialClk=message.get("initialClk") or uuid4().hex,
-            conflateMs=message.get("conflateMs") or 0,
-            heartbeatMs=every,
-        )
+        self._change(change, message, ct="SUB_IMAGE", initialClk=uuid4().hex, heartbeatMs=every)
         if operation in self._heartbeats:
             self._heartbeats.pop(operation).stop()
         heartbeat = task.LoopingCall(self._change, change, message, ct="HEARTBEAT")
