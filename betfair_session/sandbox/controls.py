@@ -155,19 +155,15 @@ class Controls:
         """Return the order placements that were carried out."""
         return [Order(**order) for order in self._call("orders")]
 
-    def login_status(
-        self, code: str | None, times: int | None = None, status: str | None = None
-    ) -> None:
+    def login_status(self, code: str | None, times: int | None = None) -> None:
         """Answer logins with a code of your choice.
 
         Args:
-            code: a login status such as SUSPENDED; None stops it.
+            code: a login status such as SUSPENDED; None stops it. With LIMITED_ACCESS, an
+                interactive login with right credentials still gets a token.
             times: for how many logins; None for all.
-            status: the status field of interactive answers; None: the code itself if that is a
-                status, else FAIL. With LIMITED_ACCESS, an interactive login with right credentials
-                still gets a token.
         """
-        self._call("login_status", code=code, times=times, status=status)
+        self._call("login_status", code=code, times=times)
 
     def fault(
         self,

@@ -168,11 +168,9 @@ class World:
         der = load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
         self._account(username).certificates.add(der)
 
-    def login_status(
-        self, code: str | None, times: int | None = None, status: str | None = None
-    ) -> None:
-        named = code if code in ("LIMITED_ACCESS", "LOGIN_RESTRICTED") else "FAIL"
-        self._demanded = Login(code, status=status or named) if code else None
+    def login_status(self, code: str | None, times: int | None = None) -> None:
+        status = code if code in ("LIMITED_ACCESS", "LOGIN_RESTRICTED") else "FAIL"
+        self._demanded = Login(code, status=status) if code else None
         self._demands = hits(times)
 
     def demanded(self) -> Login | None:

@@ -100,7 +100,7 @@ def test_a_login_status_is_given_on_demand(sandbox: Sandbox, caller: Caller) -> 
     sandbox.login_status("LIMITED_ACCESS")
     for _ in range(2):
         assert caller.login().json()["token"] == sandbox.sessions()[-1].token
-    sandbox.login_status("TERMS_AND_CONDITIONS", status="LOGIN_RESTRICTED")
+    sandbox.login_status("LOGIN_RESTRICTED")
     restricted = {"status": "LOGIN_RESTRICTED", "token": ""}
     assert caller.login().json().items() >= restricted.items()
     sandbox.login_status(None)
