@@ -223,7 +223,8 @@ class CloudStore(TokenStore):
                 tried = (expect is ABSENT) in self._proven
                 doubted = not tried and (self.probe or not self.atomic)  # as of now: see S3Store
                 unknown = doubted and judged.knows_no_conditions
-                unmet = doubted and judged.status == 412  # noqa: PLR2004 - HTTP
+                # A gateway's own 412, which has no code of the store's, may mean anything.
+                unmet = doubted and judged.status == 412 and judged.sent is Sent.ANSWERED  # noqa: PLR2004
                 # After a 409 or 412 without a known code, read whether the condition holds.
                 if not (unknown or unmet or judged.reason == "doubtful"):
                     raise

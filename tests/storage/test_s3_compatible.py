@@ -230,8 +230,12 @@ def test_a_server_without_conditions_is_used_by_looking_first(
         (conditional, UNMET, "token", True),
         ("PUT", Says(400, "InvalidArgument"), LOCK, False),
         (conditional, Answer(501, b"<html>no</html>"), LOCK, False),
+        (conditional, Answer(412, b"<html>no</html>"), LOCK, False),
     ],
-    ids=["another's lock", "another's token", "every write is refused", "a gateway's words"],
+    ids=[
+        *("another's lock", "another's token", "every write is refused"),
+        *("a gateway's 501", "a gateway's 412"),
+    ],
 )
 def test_what_is_no_fault_of_the_servers_conditions(
     s3: Cloud,
