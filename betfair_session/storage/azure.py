@@ -18,7 +18,8 @@ from betfair_session.exceptions import ConfigurationError
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .loop import READ_SECONDS, LoopStore, drivers_own, proxy_for, set_known
+from .driver_steps import drivers_own, proxy_for, set_known
+from .loop import READ_SECONDS, LoopStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,7 +22,8 @@ from urllib.parse import quote
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .loop import LoopStore, proxy_for, read_start, set_known
+from .driver_steps import proxy_for, read_start, set_known
+from .loop import LoopStore
 from .meanings import OWN_HEADERS, Refusal, check_google_token, no_credentials
 
 if TYPE_CHECKING:

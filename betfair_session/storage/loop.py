@@ -20,12 +20,12 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
 
-from betfair_session.betfair.http import proxy_in_environment
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import NoThreadError, Once, OutOfTime, start
 
 from .cloud import CloudStore, Driver
+from .driver_steps import detach_finalizers, drivers_own
 from .meanings import no_credentials
 
 if TYPE_CHECKING:
@@ -178,53 +178,6 @@ def release(once: Once[T], shut: Callable[[T], Coroutine[Any, Any, None]]) -> No
         if not _inside(loop):  # the collector may run in the loop's own thread
             with suppress(Exception):  # a failed close loses nothing
                 future.result(_CLOSING_SECONDS)
-
-
-def detach_finalizers(filesystem: T) -> T:
-    """Remove a driver's own finalizers, since `release` closes it, and return the driver.
-
-    Those finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a forked child
-    does not have (adlfs: without end), or give up after a tenth of a second.
-    """
-    # `_registry` is private; if it is ever gone, the drivers' finalizers just run as well.
-    for finalizer in list(getattr(weakref.finalize, "_registry", ())):
-        if (found := finalizer.peek()) and found[0] is filesystem:
-            finalizer.detach()
-    return filesystem
-
-
-def set_known(thing: object, **values: object) -> None:
-    """Set attributes that a driver has; raise AttributeError instead of adding a new one."""
-    for name, value in values.items():
-        getattr(thing, name)  # may raise AttributeError
-        setattr(thing, name, value)
-
-
-def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are untyped
-    """Return a method that the driver itself defines: fsspec's would miss parts of its URLs."""
-    home = next((each for each in kind.__mro__ if name in vars(each)), kind)
-    if home.__module__.partition(".")[0] == "fsspec":
-        raise AttributeError(name=name, obj=kind)
-    return getattr(kind, name)
-
-
-async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driver's own type
-    """Read at most `limit` bytes from a stream; leave the rest unread."""
-    parts = bytearray()
-    while len(parts) < limit and (part := await stream.read(limit - len(parts))):
-        parts += part
-    return bytes(parts)
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the environment's proxy for a URL; aiohttp's own look-up would use .netrc, too."""
-    scheme = url.partition("://")[0]
-    if not proxy_in_environment(scheme):
-        return None
-    from requests.utils import get_environ_proxies
-
-    proxies: dict[str, str] = get_environ_proxies(url)
-    return proxies.get(scheme) or proxies.get("all")
 
 
 class LoopStore(CloudStore):

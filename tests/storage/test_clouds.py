@@ -40,6 +40,7 @@ from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
+from betfair_session.storage.driver_steps import set_known
 from betfair_session.storage.judging import judge
 from betfair_session.storage.meanings import clean, no_credentials
 from betfair_session.storage.s3 import S3Store
@@ -841,7 +842,7 @@ def test_a_name_that_a_driver_has_no_longer_is_told_with_its_version(
 
 def test_what_a_driver_would_not_look_at_is_not_set() -> None:
     with pytest.raises(AttributeError):
-        loop.set_known(types.SimpleNamespace(known=1), unknown=3)
+        set_known(types.SimpleNamespace(known=1), unknown=3)
 
 
 @pytest.mark.parametrize(
