@@ -143,7 +143,7 @@ def run(
     work: Callable[[], Coroutine[Any, Any, T]],
     *,
     deadline: float,
-    under_way: set[Future[Any]] | None = None,
+    begun: Callable[[Future[T]], object] = lambda _: None,
 ) -> T:
     """Run a coroutine on a loop in another thread; cancel it at `deadline`."""
     if _inside(loop):
@@ -157,9 +157,7 @@ def run(
         return await asyncio.wait_for(work(), left)
 
     future = asyncio.run_coroutine_threadsafe(bounded(), loop)
-    if under_way is not None:
-        under_way.add(future)
-        future.add_done_callback(under_way.discard)
+    begun(future)
     try:
         # Work that blocks the loop, such as reading credentials, delays `wait_for`, too.
         return future.result(max(deadline - time.monotonic(), 0) + _GRACE_SECONDS)
@@ -228,14 +226,15 @@ class LoopStore(CloudStore):
 
     def after_fork(self) -> None:
         """Forget the parent's calls, which go on in the parent."""
-        self._under_way: set[Future[Any]] = set()
+        self._under_way: dict[Future[Any], Driver] = {}  # and the driver of each
 
     @staticmethod
     async def _shut(driver: Driver) -> None:
         """Close what `_open` opened."""
 
     def _renew(self, driver: Driver) -> None:
-        former, calls = self._ours.renew(driver), self._under_way.copy()
+        former = self._ours.renew(driver)
+        calls = [call for call, used in self._under_way.copy().items() if used is former]
 
         async def shut() -> None:  # the one before `driver`, when no call uses it any more
             await asyncio.gather(*map(asyncio.wrap_future, calls), return_exceptions=True)
@@ -251,11 +250,17 @@ class LoopStore(CloudStore):
 
     def _request(self, target: Target, send: Callable[..., MaybeAsync[T]], *given: object) -> T:
         driver, name, deadline = target
+        under_way = self._under_way
+
+        def begun(call: Future[T]) -> None:
+            under_way[call] = driver
+            call.add_done_callback(under_way.pop)
+
         return run(
             background_loop() if self._theirs is None else self._their_loop(),
             lambda: cast("Coroutine[Any, Any, T]", send(driver, name, *given)),
             deadline=deadline,
-            under_way=self._under_way,
+            begun=begun,
         )
 
     def _their_loop(self) -> AbstractEventLoop:
