@@ -234,7 +234,9 @@ def _may_be_a_key(text: str) -> bool:
         with suppress(ValueError):
             start = a2b_base64(text.lstrip(" \t\r\n'\"\ufeff")[:8])
     start = start.lstrip(b" \t\r\n\xef\xbb\xbf\xff\xfe")
-    return "{" in text or "-----" in text or start.startswith((b"{", b"-----", b"0\x82"))
+    # A brace alone is not JSON: one of 26 hexadecimal tokens begins as its base64 does.
+    coded = re.match(rb"\{[\s\0]*([\"']|\Z)|-----|0\x82", start)
+    return "{" in text or "-----" in text or coded is not None
 
 
 TYPES: dict[str, Meaning] = {

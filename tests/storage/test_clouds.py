@@ -157,13 +157,18 @@ def coded(text: str) -> str:
 
 @drivers
 @pytest.mark.parametrize("place", ["token", "GOOGLE_APPLICATION_CREDENTIALS"])
-@pytest.mark.parametrize("form", ["{}", "'{}'", "\ufeff{}", " {}", "coded", "coded BOM", "PEM"])
+@pytest.mark.parametrize(
+    "form",
+    ["{}", "'{}'", "\ufeff{}", " {}", "coded", "coded BOM", "coded lines", "coded UTF-16", "PEM"],
+)
 def test_a_key_of_googles_in_a_files_place_is_sent_nowhere(
     nowhere: pytest.MonkeyPatch, gcs: Cloud, driver: str, place: str, form: str
 ) -> None:
     """The drivers would send it, in a URL or as an access token, or show it."""
     bucket, key = gcs.new_bucket(), json.dumps({"private_key": PEM})
-    other = {"coded": coded(key), "coded BOM": coded(f"\ufeff{key}"), "PEM": PEM}
+    lines = json.dumps(json.loads(key), indent=8)
+    other = {"coded": coded(key), "coded BOM": coded(f"\ufeff{key}"), "coded lines": coded(lines)}
+    other |= {"coded UTF-16": base64.b64encode(lines.encode("utf-16")).decode(), "PEM": PEM}
     key = other.get(form) or form.format(key)
     options = {**bucket.options, "token": key}
     if place != "token":
@@ -183,6 +188,18 @@ def test_a_key_of_googles_in_a_files_place_is_sent_nowhere(
         with store, pytest.raises(ConfigurationError) as caught:  # this machine is none of Google's
             get(store)
         assert place not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", [f"e{digit}" * 16 for digit in (0, 7)])
+def test_an_access_token_may_begin_as_json_does_in_base64(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, token: str
+) -> None:
+    """Such as one of 26 in hexadecimal; gcsfs would have Google look at it first."""
+    del nowhere
+    bucket = gcs.new_bucket()
+    with open_store(f"obstore+{bucket.url()}", {**bucket.options, "token": token}) as store:
+        assert get(store) is None
+    assert gcs.requests[-1].headers["authorization"] == f"Bearer {token}"
 
 
 def test_credentials_that_are_not_found_are_sought_once_a_call(
