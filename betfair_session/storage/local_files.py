@@ -235,7 +235,13 @@ def link(temporary: str, path: str) -> None:
         # No hard links here (FAT, some network mounts): reserve the name, then fill it. Meanwhile a
         # reader sees an empty file, which means no token, or a lock that is held.
         os.close(os.open(path, _CREATE, 0o600))
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                if os.path.getsize(path) == 0:  # else another writer's, or ours after Ctrl-C
+                    remove(path)
+            raise
     quietly(fence, path)  # remove what killed processes left; running ones see that they lost
 
 

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 from programs import run
@@ -231,6 +231,21 @@ def test_a_mount_that_lacks_something_still_has_one_winner(
             written = set(pool.map(write, range(10 * turn, 10 * turn + 8))) - {None}
             assert written == {read(store).content}
     assert os.listdir(tmp_path) == ["token"]
+
+
+def test_a_name_that_could_not_be_filled_is_given_back(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are no hard links, a name is reserved first; it would be a lock that is held."""
+    monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "not here")))
+    no_space, fenced = OSError(errno.ENOSPC, "full"), FileNotFoundError()
+    monkeypatch.setattr(
+        os, "replace", Mock(wraps=os.replace, side_effect=[no_space, fenced, DEFAULT])
+    )
+    assert failure("create", store).reason == "full"
+    assert os.listdir(tmp_path) == []
+    create(store, b"content")  # at the second try
+    assert (read(store).content, os.listdir(tmp_path)) == (b"content", ["token"])
 
 
 @pytest.mark.parametrize("call", [create, put])
