@@ -11,7 +11,11 @@ import os
 import re
 from binascii import a2b_base64
 from contextlib import suppress
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _BEARER = r"[A-Za-z0-9._~+/-]+=*"  # an access token by RFC 6750, 2.1
 _GOOGLE_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -208,14 +212,15 @@ NO_FILE = ("no-file", Sent.NEVER)
 """What a missing or forbidden local file means for a cloud store: its driver needs that file."""
 
 
-def check_google_token(token: object) -> None:
+def check_google_token(token: object, files: Mapping[str, object] = MappingProxyType({})) -> None:
     """Raise if Google's `token` is a key file's content, or its path and leads nowhere.
 
-    The drivers would send it as an access token, or show it.
+    The drivers would send it as an access token, or show it. The same holds for `files`: further
+    settings and variables that hold a path, by their names.
     """
     usual = token is None or token in ("google_default", "cloud")
     given = {"token": token, _GOOGLE_FILE: os.environ.get(_GOOGLE_FILE) if usual else None}
-    for name, text in given.items():
+    for name, text in {**given, **files}.items():
         if isinstance(text, str) and not os.path.exists(text) and _may_be_a_key(text):
             told = f"{name} names no file, and may hold a key file's content"
             instead = "give the file's path, or `token` as a mapping"

@@ -25,7 +25,7 @@ from .contract import ABSENT, ANY, MAX_READ, seconds_of
 from .errors import Operation, attempt
 from .location import AZURE, GCS, S3, is_amazon
 from .meanings import CODES, NO_FILE, Known, Refusal, Sent, check_google_token, no_credentials
-from .obstore_config import configure, usual_endpoint
+from .obstore_config import configure, google_files, usual_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -116,7 +116,7 @@ class ObstoreStore(CloudStore):
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
         if self._cloud == "gs":
-            check_google_token(self._options.get("token"))
+            check_google_token(self._options.get("token"), google_files(self._config))
         self._configure()  # the environment may have changed
         # obstore has a timeout for a store, not for a call, so there is one store for each timeout.
         # Its asynchronous calls could be cancelled, but sometimes abort an exiting interpreter.

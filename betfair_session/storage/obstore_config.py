@@ -78,6 +78,8 @@ It does not show which endpoint it has taken from them.
 """
 
 _URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
+_GOOGLE_FILE = r"(google_)?(service_account(_path)?|application_credentials)"
+_GOOGLE_VARIABLES = ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH")
 _ANONYMOUS_GOOGLE = {"client_email": "", "private_key": "", "private_key_id": ""}
 
 
@@ -157,6 +159,14 @@ def _google(options: _Options) -> _Options:
     elif token not in {None, "google_default", "cloud"}:
         options["token"] = token  # no counterpart: an error follows
     return config
+
+
+def google_files(config: Mapping[str, Any]) -> _Options:
+    """Return what obstore takes for the path of a key file, by the setting or the variable."""
+    files = {name: value for name, value in config.items() if re.fullmatch(_GOOGLE_FILE, name)}
+    if not any("service_account" in name for name in files):
+        files |= {name: os.environ.get(name) for name in _GOOGLE_VARIABLES}
+    return files
 
 
 def _azure(options: _Options) -> _Options:

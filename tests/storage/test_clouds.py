@@ -40,6 +40,7 @@ from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
+from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.driver_steps import set_known
 from betfair_session.storage.judging import judge
 from betfair_session.storage.meanings import clean, no_credentials
@@ -188,6 +189,32 @@ def test_a_key_of_googles_in_a_files_place_is_sent_nowhere(
         with store, pytest.raises(ConfigurationError) as caught:  # this machine is none of Google's
             get(store)
         assert place not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"),
+        *("service_account", "google_application_credentials"),
+    ],
+)
+def test_a_key_in_a_files_place_that_obstore_alone_has_is_not_shown(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path, place: str
+) -> None:
+    bucket, key = gcs.new_bucket(), json.dumps({"project_id": "hidden1", "private_key": PEM})
+    options = {**bucket.options, "token": None}
+
+    def opened(text: str) -> TokenStore:
+        if place.isupper():
+            nowhere.setenv(place, text)
+            return open_store(f"obstore+{bucket.url()}", options)
+        return open_store(f"obstore+{bucket.url()}", {**options, "config": {place: text}})
+
+    with opened(key) as store, pytest.raises(ConfigurationError, match=place) as caught:
+        get(store)
+    assert_hidden(everything_in(caught.value), "hidden1")
+    with opened(str(key_file(tmp_path, gcs))) as store:
+        assert get(store) is None
 
 
 @pytest.mark.parametrize("token", [f"e{digit}" * 16 for digit in (0, 7)])
