@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import weakref
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.betfair.http import proxy_in_environment
 
+from .judging import judge
+from .meanings import Known, Sent
+
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from betfair_session.process import T
+
+_unsent: ContextVar[list[bool]] = ContextVar("_unsent")
+"""An empty list unless the task's request has certainly not been sent."""
 
 
 def detach_finalizers(filesystem: T) -> T:
@@ -37,6 +46,29 @@ def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are
     if home.__module__.partition(".")[0] == "fsspec":
         raise AttributeError(name=name, obj=kind)
     return getattr(kind, name)
+
+
+def mark_unsent() -> None:
+    """Note that this task's request waits, as for its credentials; see `tell_unsent`."""
+    _unsent.get([]).append(True)
+
+
+def mark_sent(**_: object) -> None:
+    """Note that this task's request may have been sent; also as a handler of botocore's events."""
+    _unsent.get([]).clear()
+
+
+async def tell_unsent(work: Awaitable[T]) -> T:
+    """Return what `work` returns; if it fails before its request is sent, let the error say so."""
+    unsent = list[bool]()
+    _unsent.set(unsent)
+    try:
+        return await work
+    except Exception as error:
+        judged = judge(error, cloud=True)
+        if not unsent or judged.sent is not Sent.MAYBE:
+            raise
+        raise Known(judged.detail, judged.reason, Sent.NEVER) from error
 
 
 async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driver's own type

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .driver_steps import proxy_for, read_start, set_known
+from .driver_steps import mark_sent, mark_unsent, proxy_for, read_start, set_known
 from .loop import LoopStore
 from .meanings import OWN_HEADERS, Refusal, check_google_token, no_credentials
 
@@ -94,6 +94,7 @@ class GCSStore(LoopStore):
         url = f"{driver._location.rstrip('/')}/{path}"
         session = await driver._set_session()
         # In a thread: it may fetch a new access token, which would block the loop.
+        mark_unsent()
         try:
             signed = await asyncio.to_thread(driver._get_headers, headers)
         except Exception as error:
@@ -103,6 +104,7 @@ class GCSStore(LoopStore):
             told = error.__cause__ or error
             busy = getattr(told, "retryable", False)
             raise no_credentials(f"{type(told).__name__}: {told}", 503 if busy else 401) from error
+        mark_sent()
         async with session.request(
             method,
             url,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .driver_steps import read_start, set_known
+from .driver_steps import mark_sent, mark_unsent, read_start, set_known
 from .location import is_amazon
 from .loop import READ_SECONDS, LoopStore
 from .meanings import no_credentials
@@ -108,6 +108,9 @@ class S3Store(LoopStore):
         client = await driver.get_s3(self._bucket)
         if is_amazon(client.meta.endpoint_url):
             self.probe, self.deletes_versions = False, True
+        if self._theirs is None:
+            client.meta.events.register("before-send.s3", mark_sent, unique_id=__name__)
+            mark_unsent()  # until its credentials are there
         send = getattr(client, method)
         own_arguments = driver._get_s3_method_kwargs(
             send, driver.req_kw, Bucket=self._bucket, Key=name

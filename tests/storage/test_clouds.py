@@ -475,6 +475,39 @@ def test_what_amazons_service_of_tokens_says_is_not_the_buckets(
         over.set()
 
 
+@pytest.mark.parametrize(
+    ("cloud", "told"),
+    [
+        ("s3", None),
+        ("s3", b""),
+        ("s3", answer(b"no", status="429 No")),
+        ("s3", answer(b"<html>log in</html>")),
+        ("gs", None),
+    ],
+)
+def test_a_write_is_not_sent_before_it_has_credentials(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path, cloud: str, told: bytes | None
+) -> None:
+    """So it did not land, whatever the service of tokens says, or if it is silent."""
+    over = threading.Event()
+    (tmp_path / "token").write_text("token")
+    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+    nowhere.setenv("AWS_MAX_ATTEMPTS", "1")
+    serve = saying(told) if told is not None else lambda *_: over.wait(TIMEOUT)
+    with Listener(serve) as service:
+        address = f"http://127.0.0.1:{service.port}"
+        nowhere.setenv("AWS_ENDPOINT_URL_STS", address)
+        options: dict[str, Any] = {"client_kwargs": {"region_name": "eu-west-1"}}
+        if cloud == "gs":
+            options = {"token": str(key_file(tmp_path, gcs, token_uri=address))}
+        with open_store(f"{cloud}://bucket", options) as store:
+            store._driver(within(TIMEOUT))  # type: ignore[attr-defined] # a CloudStore's
+            error = failure("create", store, timeout=1 if told is None else TIMEOUT)
+        assert (error.landed, service.connections > 0) == (False, True)
+        over.set()
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_renewed_keys_of_amazons_are_read(
     nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud, *, ours: bool
