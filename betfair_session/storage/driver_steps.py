@@ -20,8 +20,8 @@ _unsent: ContextVar[list[bool]] = ContextVar("_unsent")
 """An empty list unless the task's request has certainly not been sent."""
 
 
-def detach_finalizers(filesystem: T) -> T:
-    """Remove a driver's own finalizers, since `release` closes it, and return the driver.
+def detach_finalizers(filesystem: object) -> None:
+    """Remove a driver's own finalizers, since `release` closes it.
 
     Those finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a forked child
     does not have (adlfs: without end), or give up after a tenth of a second.
@@ -30,7 +30,6 @@ def detach_finalizers(filesystem: T) -> T:
     for finalizer in list(getattr(weakref.finalize, "_registry", ())):
         if (found := finalizer.peek()) and found[0] is filesystem:
             finalizer.detach()
-    return filesystem
 
 
 def set_known(thing: object, **values: object) -> None:

@@ -208,13 +208,22 @@ class LoopStore(CloudStore):
         driver = self._make({**options, "skip_instance_cache": True, "loop": loop})
 
         async def prepare() -> None:
-            if not await self._prepare(driver):  # close it: it would not look for them again
-                await self._shut(driver)
+            found = False
+            try:
+                found = await self._prepare(driver)
+            finally:
+                if not found:  # close it: it would not look for them again
+                    with suppress(Exception):  # it may lack what has to be closed
+                        await self._shut(driver)
+            if not found:
                 where = "the options, the environment, a profile or the machine"
                 raise no_credentials(f"no credentials in {where}")
 
-        run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)
-        return detach_finalizers(driver)  # only now: s3fs and gcsfs add theirs in `_prepare`
+        try:
+            run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)
+        finally:
+            detach_finalizers(driver)  # only now: s3fs and gcsfs add theirs in `_prepare`
+        return driver
 
     def _make(self, options: dict[str, Any]) -> Driver:
         """Return the driver's filesystem; this may block."""

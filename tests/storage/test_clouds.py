@@ -290,12 +290,21 @@ def test_another_project_than_the_keys_own_hides_no_credentials(
 def test_why_googles_own_key_file_cannot_be_used_is_told(
     nowhere: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    file = tmp_path / "damaged"
+    """What was opened is closed at once: gcsfs's finalizer would do so in any thread."""
+    made, file = list[Any](), tmp_path / "damaged"
     file.write_text("{")
     nowhere.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
     with open_store("gs://bucket") as store:
+        make = store._make  # type: ignore[attr-defined] # a CloudStore's
+
+        def noted(options: Any) -> Any:  # noqa: ANN401 - the drivers are untyped
+            made.append(make(options))
+            return made[-1]
+
+        nowhere.setattr(store, "_make", noted)
         all_fail(store, "forbidden", ["read", "create"])
         assert str(file) in str(failure("read", store))
+    assert [each.session.closed for each in made] == 3 * [True]
 
 
 def test_a_service_of_tokens_that_cannot_be_reached_is_no_refusal(
