@@ -11,10 +11,7 @@ setting on when it reads.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
-
-from betfair_session.exceptions import ConfigurationError
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
@@ -55,13 +52,7 @@ class AzureStore(LoopStore):
         if text and account:
             from .obstore_config import connection_string  # only here: each start pays for a module
 
-            found = account
-            with suppress(ConfigurationError):  # adlfs refuses such a string, and says why
-                found = connection_string(text, account)["account_name"]
-            if found.lower() != account.lower():
-                where = "the connection string" if given else name
-                message = f"the URL, or account_name, and {where} name different accounts"
-                raise ConfigurationError(message)
+            connection_string(text, account, "the connection string" if given else name)
         return super()._make(options)
 
     async def _prepare(self, driver: Driver) -> bool:

@@ -177,16 +177,11 @@ def _azure(options: _Options) -> _Options:
         options.pop("account_name", None)
     if text is not None:
         config = connection_string(text, named)
-        if named and config["account_name"].lower() != named.lower():
-            message = "the URL, or account_name, and the connection string name different accounts"
-            raise ConfigurationError(message)
     elif "account_host" not in options:
         text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")  # adlfs reads it, obstore does not
         with suppress(ConfigurationError) if named else nullcontext():
             # A host of the owner's own is nobody's: the caller's signature must not go there.
-            found = connection_string(text, "") if text else {}
-            same = not named or found.get("account_name", "").lower() == named.lower()
-            config = found if same else {}
+            config = connection_string(text, named, own_host=False) if text else {}
         if options.keys() - {"account_name"}:  # credentials of the caller's own
             config = {each: config[each] for each in config.keys() - {"account_key", "sas_key"}}
     if config:
@@ -199,25 +194,30 @@ def _azure(options: _Options) -> _Options:
     return config
 
 
-def connection_string(text: str, named: str) -> _Options:
+def connection_string(
+    text: str, named: str, where: str = "the connection string", *, own_host: bool = True
+) -> _Options:
     """Return obstore's options for a connection string of Azure's.
 
     Args:
         text: the string.
-        named: the account that the URL or the options name, or "". A host of the owner's own names
-            none, so it is taken for that account's.
+        named: the account that the URL or the options name, or "".
+        where: what to call the string in an error.
+        own_host: whether a host of the owner's own, which names none, is that account's.
 
     Returns:
         The options, the account's name among them.
 
     Raises:
-        ConfigurationError: the string names no account.
+        ConfigurationError: the string names no account, or another than `named`.
     """
     parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
     parts = {name.strip().lower(): value.strip() for name, value in parts.items()}
+    config: _Options = {
+        ours: parts[name] for name, ours in _CONNECTION_STRING.items() if name in parts
+    }
     if parts.get("usedevelopmentstorage", "").lower() == "true":
-        return {"use_emulator": True, "account_name": "devstoreaccount1"}
-    config = {ours: parts[name] for name, ours in _CONNECTION_STRING.items() if name in parts}
+        config = {"use_emulator": True, "account_name": "devstoreaccount1"}
     endpoint, _, signature = config.get("endpoint", "").partition("?")
     if signature:
         config |= {"endpoint": endpoint, "sas_key": signature}
@@ -225,14 +225,15 @@ def connection_string(text: str, named: str) -> _Options:
         # account.blob.core.windows.net, or an emulator's 127.0.0.1:10000/account
         address = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
         host, path = address.hostname or "", address.path.strip("/")
-        own = named if ".blob." not in host else ""
+        own = named if own_host and ".blob." not in host else ""
         if own and not re.fullmatch(r"localhost|[\d.]+", host):
             path = ""  # of a gateway
         name = path or own or host.partition(".")[0]
         if not name:
-            message = "the connection string names neither AccountName nor BlobEndpoint"
-            raise ConfigurationError(message)
+            raise ConfigurationError(f"{where} names neither AccountName nor BlobEndpoint")
         config["account_name"] = name
+    if named and config["account_name"].lower() != named.lower():
+        raise ConfigurationError(f"the URL, or account_name, and {where} name different accounts")
     if not endpoint and "endpointsuffix" in parts:
         scheme, suffix = parts.get("defaultendpointsprotocol", "https"), parts["endpointsuffix"]
         config["endpoint"] = f"{scheme}://{config['account_name']}.blob.{suffix}"
