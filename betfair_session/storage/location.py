@@ -119,7 +119,7 @@ def check_store(text: str) -> None:
 def _check_arn(text: str) -> None:
     """Refuse a bucket's name in the form in which Amazon's console copies it.
 
-    That of an access point for several regions, too, whose two colons would chain filesystems.
+    That of an access point for several regions, too: a write there goes to the nearest bucket.
     """
     if ":aws" in text:
         import re
@@ -127,8 +127,14 @@ def _check_arn(text: str) -> None:
         found = re.fullmatch(_ARN, text)
         if found and found[3]:
             _refuse_url(f"{found[1] or 's3://'}{found[4]}")
-        if found and (found[2] or not found[1]):
-            _refuse_url("" if found[2] else f"s3://{text}")
+        if found and found[2]:
+            message = (
+                "the store is an access point for several regions, which do not share one login; "
+                "name one of its buckets as s3://…"
+            )
+            refuse("store", message)
+        if found and not found[1]:
+            _refuse_url(f"s3://{text}")
 
 
 def _check_host(url: str) -> None:

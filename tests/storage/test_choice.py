@@ -74,6 +74,7 @@ MEANT: dict[str, list[Any]] = {
             "https://s3.amazonaws.com:443/b",
             "b.s3.eu-west-1.amazonaws.com/x",
         ),
+        *(f"{each}arn:aws:s3::1:accesspoint/x.mrap" for each in ("", "s3://", "obstore+s3://")),
     ],
     "gs://": ["https://storage.googleapis.com/b/x", "https://storage.cloud.google.com/b"],
     "obstore+s3://": ["obstore+s3//bucket/x"],
@@ -89,7 +90,6 @@ MEANT: dict[str, list[Any]] = {
         # What the Go library and signed URLs have.
         *("file:///d?create_dir=true&other=hunter2", "s3://b/p?region=hunter2&prefix=a/"),
         *("obstore+gs://b?access_id=hunter2", "obstore+s3://"),
-        *(f"{each}arn:aws:s3::1:accesspoint/x.mrap" for each in ("", "s3://", "obstore+s3://")),
     ],
 }
 
