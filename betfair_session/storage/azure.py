@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .driver_steps import drivers_own, proxy_for, set_known
-from .loop import READ_SECONDS, LoopStore
+from .location import proxy_for
+from .loop import READ_SECONDS, LoopStore, drivers_own, set_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

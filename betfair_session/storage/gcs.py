@@ -22,8 +22,9 @@ from urllib.parse import quote
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .driver_steps import mark_sent, mark_unsent, proxy_for, read_start, set_known
-from .loop import LoopStore
+from .judging import mark_sent, mark_unsent
+from .location import proxy_for
+from .loop import LoopStore, read_start, set_known
 from .meanings import OWN_HEADERS, Refusal, check_google_token, no_credentials
 
 if TYPE_CHECKING:

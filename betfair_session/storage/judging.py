@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import suppress
+from contextvars import ContextVar
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from . import meanings
 from .meanings import NO_FILE, Known, Sent, clean, no_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
+
+    from betfair_session.process import T
 
     from .meanings import Meaning
 
@@ -226,3 +229,30 @@ def _names(error: BaseException) -> Iterator[str]:
     """Yield `root package:class name` for the error's class and its bases, nearest first."""
     for kind in type(error).__mro__:
         yield f"{kind.__module__.split('.', 1)[0]}:{kind.__name__}"
+
+
+_unsent: ContextVar[list[bool]] = ContextVar("_unsent")
+"""An empty list unless the task's request has certainly not been sent."""
+
+
+def mark_unsent() -> None:
+    """Note that this task's request waits, as for its credentials; see `tell_unsent`."""
+    _unsent.get([]).append(True)
+
+
+def mark_sent(**_: object) -> None:
+    """Note that this task's request may have been sent; also as a handler of botocore's events."""
+    _unsent.get([]).clear()
+
+
+async def tell_unsent(work: Awaitable[T]) -> T:
+    """Return what `work` returns; if it fails before its request is sent, let the error say so."""
+    unsent = list[bool]()
+    _unsent.set(unsent)
+    try:
+        return await work
+    except Exception as error:
+        judged = judge(error, cloud=True)
+        if not unsent or judged.sent is not Sent.MAYBE:
+            raise
+        raise Known(judged.detail, judged.reason, Sent.NEVER) from error

@@ -290,3 +290,16 @@ def is_amazon(endpoint: str | None) -> bool:
     from urllib.parse import urlsplit
 
     return not endpoint or bool(re.fullmatch(_AMAZON_S3, urlsplit(endpoint).hostname or ""))
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the environment's proxy for a URL; aiohttp's own look-up would use .netrc, too."""
+    from betfair_session.betfair.http import proxy_in_environment
+
+    scheme = url.partition("://")[0]
+    if not proxy_in_environment(scheme):
+        return None
+    from requests.utils import get_environ_proxies
+
+    proxies: dict[str, str] = get_environ_proxies(url)
+    return proxies.get(scheme) or proxies.get("all")

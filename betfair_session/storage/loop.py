@@ -25,7 +25,7 @@ from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import NoThreadError, Once, OutOfTime, start
 
 from .cloud import CloudStore, Driver
-from .driver_steps import detach_finalizers, drivers_own, tell_unsent
+from .judging import tell_unsent
 from .meanings import no_credentials
 
 if TYPE_CHECKING:
@@ -178,6 +178,41 @@ def release(once: Once[T], shut: Callable[[T], Coroutine[Any, Any, None]]) -> No
                 future.result(_CLOSING_SECONDS)
 
 
+def detach_finalizers(filesystem: object) -> None:
+    """Remove a driver's own finalizers, since `release` closes it.
+
+    Those finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a forked child
+    does not have (adlfs: without end), or give up after a tenth of a second.
+    """
+    # `_registry` is private; if it is ever gone, the drivers' finalizers just run as well.
+    for finalizer in list(getattr(weakref.finalize, "_registry", ())):
+        if (found := finalizer.peek()) and found[0] is filesystem:
+            finalizer.detach()
+
+
+def set_known(thing: object, **values: object) -> None:
+    """Set attributes that a driver has; raise AttributeError instead of adding a new one."""
+    for name, value in values.items():
+        getattr(thing, name)  # may raise AttributeError
+        setattr(thing, name, value)
+
+
+def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are untyped
+    """Return a method that the driver itself defines: fsspec's would miss parts of its URLs."""
+    home = next((each for each in kind.__mro__ if name in vars(each)), kind)
+    if home.__module__.partition(".")[0] == "fsspec":
+        raise AttributeError(name=name, obj=kind)
+    return getattr(kind, name)
+
+
+async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driver's own type
+    """Read at most `limit` bytes from a stream; leave the rest unread."""
+    parts = bytearray()
+    while len(parts) < limit and (part := await stream.read(limit - len(parts))):
+        parts += part
+    return bytes(parts)
+
+
 class LoopStore(CloudStore):
     """A store on an asynchronous fsspec driver: ours runs on our loop, a caller's on its own."""
 
@@ -208,16 +243,14 @@ class LoopStore(CloudStore):
         driver = self._make({**options, "skip_instance_cache": True, "loop": loop})
 
         async def prepare() -> None:
-            found = False
             try:
-                found = await self._prepare(driver)
-            finally:
-                if not found:  # close it: it would not look for them again
-                    with suppress(Exception):  # it may lack what has to be closed
-                        await self._shut(driver)
-            if not found:
-                where = "the options, the environment, a profile or the machine"
-                raise no_credentials(f"no credentials in {where}")
+                if not await self._prepare(driver):
+                    where = "the options, the environment, a profile or the machine"
+                    raise no_credentials(f"no credentials in {where}")  # noqa: TRY301 - as any
+            except BaseException:  # close it: it would not look for them again
+                with suppress(Exception):  # it may lack what has to be closed
+                    await self._shut(driver)
+                raise
 
         try:
             run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .driver_steps import mark_sent, mark_unsent, read_start, set_known
+from .judging import mark_sent, mark_unsent
 from .location import is_amazon
-from .loop import READ_SECONDS, LoopStore
+from .loop import READ_SECONDS, LoopStore, read_start, set_known
 from .meanings import no_credentials
 
 if TYPE_CHECKING:

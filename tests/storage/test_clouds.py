@@ -41,8 +41,8 @@ from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
 from betfair_session.storage.contract import TokenStore
-from betfair_session.storage.driver_steps import set_known
 from betfair_session.storage.judging import judge
+from betfair_session.storage.loop import set_known
 from betfair_session.storage.meanings import clean, no_credentials
 from betfair_session.storage.s3 import S3Store
 from storage.contract import all_fail, create, delete, failure, get, read
