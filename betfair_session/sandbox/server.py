@@ -62,10 +62,10 @@ def _on_signals(handler: Callable[..., object] | signal.Handlers) -> None:
 
 def _stop_at_eof() -> None:
     # Not sys.stdin: its lock, held by this thread, would end the interpreter with a fatal error.
-    with contextlib.suppress(OSError):  # none is open
+    with contextlib.suppress(OSError):  # there is none to read, as under nohup
         while os.read(0, 4096):
             pass
-    reactor.callFromThread(_stop)
+        reactor.callFromThread(_stop)
 
 
 def _stop() -> None:
