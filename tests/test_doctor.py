@@ -130,9 +130,10 @@ def test_a_certificate_in_the_place_of_its_path_is_told_as_such(command: Command
 
 
 def test_a_proxy_without_a_host_is_not_shown(command: CommandLine) -> None:
-    found = command.doctor(HTTPS_PROXY="http://user:hidden-value")
-    assert "proxy" in found.states("ok")
-    assert "hidden-value" not in json.dumps(found.document)
+    for wrong in ("http://user:hidden-value", "http://user:hidden-value[@localhost:1"):
+        found = command.doctor(HTTPS_PROXY=wrong)
+        assert "proxy" in found.states("ok")
+        assert "hidden-value" not in json.dumps(found.document)
 
 
 def test_where_the_variables_are_from(command: CommandLine, sandbox: Sandbox) -> None:

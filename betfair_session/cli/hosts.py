@@ -98,8 +98,8 @@ def _proxy_for(url: str) -> str:
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy: str = select_proxy(url, get_environ_proxies(url)) or ""
-    found = urlsplit(proxy if "//" in proxy else f"//{proxy}")
     try:
+        found = urlsplit(proxy if "//" in proxy else f"//{proxy}")
         return ":".join(str(part) for part in (found.hostname, found.port) if part)
     except ValueError:
         return "what is no address"  # a user and a password, perhaps
