@@ -193,12 +193,14 @@ class SingleFlight(Generic[T]):
 
 def _while_wanted(call: _Call[T], work: Callable[[], T]) -> T:
     """Do `work`; begin no login once the program ends and nobody waits for the outcome."""
+    if not threading.main_thread().is_alive():  # others may go on for long
+        return work()
+    before = clocks.LEFT.get()
 
     def left() -> float:
-        return before() if call.wanted or threading.main_thread().is_alive() else 0.0
+        return before() if threading.main_thread().is_alive() or call.wanted else 0.0
 
-    before = clocks.LEFT.get()
-    with clocks.bounded(left if threading.main_thread().is_alive() else before):
+    with clocks.bounded(left):
         return work()
 
 
@@ -263,7 +265,7 @@ async def _done(outcome: Outcome[Any], deadline: float | None = None) -> None:
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     left = None if deadline is None else max(deadline - time.monotonic(), 0)
     tell = partial(loop.call_soon_threadsafe, over.set)
-    outcome.then(tell)
+    outcome.then(tell, loop.is_running)  # one that is not ended cancels no task
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left):  # Python 3.11's wait_for may swallow a cancellation

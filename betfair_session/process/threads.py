@@ -70,7 +70,7 @@ class Outcome(Generic[T]):
     def __init__(self) -> None:
         """Begin without an outcome."""
         self._found: dict[int, tuple[Any, BaseException | None]] = {}
-        self._callbacks: list[Callable[[], object]] = []
+        self._callbacks: dict[Callable[[], object], Callable[[], bool]] = {}
 
     def done(self) -> bool:
         """Return whether the work has ended."""
@@ -97,23 +97,24 @@ class Outcome(Generic[T]):
             with suppress(RuntimeError):  # the lock was released before; the event loop is closed
                 tell()
 
-    def then(self, tell: Callable[[], object]) -> None:
+    def then(self, tell: Callable[[], object], waits: Callable[[], bool] = lambda: True) -> None:
         """Call `tell` when the work ends, in the thread that ends it, or now if it has ended.
 
-        It may be called more than once. A RuntimeError that it raises is ignored.
+        It may be called more than once. A RuntimeError that it raises is ignored. `waits` returns
+        whether somebody still waits for that.
         """
-        self._callbacks.append(tell)
+        self._callbacks[tell] = waits
         if self._found:
             self.end()
 
     def leave(self, tell: Callable[[], object]) -> None:
         """Do not call `tell` any more."""
-        self._callbacks.remove(tell)
+        self._callbacks.pop(tell, None)
 
     @property
     def wanted(self) -> bool:
         """Whether anybody waits for the outcome."""
-        return bool(self._callbacks)
+        return any(waits() for waits in [*self._callbacks.values()])
 
     @property
     def error(self) -> BaseException | None:
