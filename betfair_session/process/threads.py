@@ -7,6 +7,7 @@ so use this only for work that does no harm if it ends late, or never.
 from __future__ import annotations
 
 import errno
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MOST_ERRORS = 32  # that `chain` looks at
+_SENDING = frozenset({"betfair_session", "betfairlightweight", "requests", "urllib3", "idna"})
+_RAISED_BY = "Raised by:\n"
+_MOST_LINES = 16  # of a traceback
 _VARARGS = 4  # inspect.CO_VARARGS, whose module takes long to import
 
 
@@ -267,8 +271,8 @@ def interruption(error: BaseException) -> BaseException | None:
 def without_frames(send: Callable[[], T]) -> T:
     """Return what `send` returns; its error loses the frames below, whose locals hold a secret.
 
-    Some tools take a text's content from a frame, whatever its repr shows. A note tells in which
-    lines an error arose that is no failure of a network, such as that of a hook.
+    Some tools take a text's content from a frame, whatever its repr shows. Where a program's own
+    code is among them, such as a hook, a note tells the lines.
     """
     try:
         return send()
@@ -276,16 +280,26 @@ def without_frames(send: Callable[[], T]) -> T:
         if interruption(error):
             raise
         failed = error
-    if not isinstance(failed, OSError | BetfairSessionError):
-        from traceback import format_tb
-
-        failed.add_note("Raised by:\n" + "".join(format_tb(failed.__traceback__)).rstrip())
     for each in [*chain(failed)]:
+        if not isinstance(failed, BetfairSessionError):
+            _note_lines(each)
         each.__traceback__ = each.__context__ = None
     try:
         raise failed
     finally:
         del failed  # a traceback would keep itself
+
+
+def _note_lines(error: BaseException) -> None:
+    trace, packages = error.__traceback__, set[str]()
+    while trace is not None:
+        packages.add(str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0])
+        trace = trace.tb_next
+    noted = any(note.startswith(_RAISED_BY) for note in getattr(error, "__notes__", ()))
+    if not (noted or packages <= _SENDING | sys.stdlib_module_names):
+        from traceback import format_tb
+
+        error.add_note(_RAISED_BY + "".join(format_tb(error.__traceback__, limit=-_MOST_LINES)))
 
 
 def quietly(step: Callable[..., object], *given: object) -> bool:

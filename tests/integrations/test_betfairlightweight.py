@@ -354,6 +354,7 @@ def test_an_error_of_the_original_shows_no_token(
         trading.betting.list_event_types(session=_session(sandbox) if own else None)
     request = caught.value.exception.request
     assert type(caught.value.exception) is requests.ConnectionError
+    assert not hasattr(caught.value.exception, "__notes__")
     token = request.headers["X-Authentication"]
     assert token == trading.session_token
     shown = everything_in(caught.value) + repr(dict(request.headers))
@@ -367,21 +368,25 @@ def _session(sandbox: Sandbox) -> requests.Session:
     return http
 
 
-def test_an_error_of_a_programs_own_hook_tells_its_line(
-    sandbox: Sandbox, trading: APIClient
+@pytest.mark.parametrize("kind", [LookupError, requests.HTTPError, FileNotFoundError])
+def test_an_error_of_a_programs_own_hook_tells_its_line_once(
+    sandbox: Sandbox, trading: APIClient, kind: type[Exception]
 ) -> None:
-    """Without what the frames below hold."""
+    """Without what the frames below hold, though it is raised again."""
+    failure = kind("failed")
 
     def check(response: requests.Response, **_: object) -> None:
-        raise LookupError(response.status_code)
+        del response
+        raise failure
 
     http = _session(sandbox)
     http.hooks["response"].append(check)
-    with pytest.raises(BetfairError) as caught:
-        trading.betting.list_event_types(session=http)
-    error = caught.value.exception
-    assert isinstance(error, LookupError)
-    assert f", line {check.__code__.co_firstlineno + 1}, in check" in error.__notes__[0]
+    for _ in range(2):
+        with pytest.raises(BetfairError) as caught:
+            trading.betting.list_event_types(session=http)
+    assert caught.value.exception is failure
+    (note,) = failure.__notes__
+    assert f", line {check.__code__.co_firstlineno + 2}, in check" in note
     assert_hidden(everything_in(caught.value), trading.session_token, sandbox.app_key)
 
 
