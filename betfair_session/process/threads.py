@@ -7,6 +7,8 @@ so use this only for work that does no harm if it ends late, or never.
 from __future__ import annotations
 
 import errno
+import math
+import os
 import sys
 import threading
 import time
@@ -28,6 +30,8 @@ _MOST_ERRORS = 32  # that `chain` looks at
 _SENDING = frozenset({"betfair_session", "betfairlightweight", "requests", "urllib3", "idna"})
 _RAISED_BY = "Raised by:\n"
 _MOST_LINES = 16  # of a traceback
+# Before Python 3.14, Ctrl-C interrupts no wait for a lock on Windows.
+_SLICE_SECONDS = 0.2 if os.name == "nt" else threading.TIMEOUT_MAX
 _VARARGS = 4  # inspect.CO_VARARGS, whose module takes long to import
 
 
@@ -85,8 +89,11 @@ class Outcome(Generic[T]):
         over = threading.Lock()
         over.acquire()
         self.then(over.release)
+        end = math.inf if deadline is None else deadline
         try:
-            over.acquire(timeout=-1 if deadline is None else max(deadline - time.monotonic(), 0))
+            while not over.acquire(timeout=min(max(end - time.monotonic(), 0), _SLICE_SECONDS)):
+                if time.monotonic() >= end:
+                    break
         finally:
             self.leave(over.release)
         return bool(self._found)
