@@ -16,7 +16,7 @@ from .betfair.identity import IdentityClient
 from .certificates import Certificate
 from .manager import SessionManager
 from .process import NamedTuple
-from .process.threads import interruption
+from .process.causes import interruption
 from .secret import Secret, check_credential
 
 if TYPE_CHECKING:

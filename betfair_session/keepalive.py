@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from .arguments import checked_handle, checked_hook, checked_interval
 from .betfair.jurisdictions import SHORTEST_SESSION
 from .exceptions import BetfairSessionError, ConfigurationError
-from .process import AsyncClosable, NamedTuple, clocks
-from .process.forks import ForkSafeLock, reset_in_child
+from .process import AsyncClosable, ForkSafeLock, NamedTuple, clocks, reset_in_child
+from .process.causes import interruption
 from .process.log import CRITICAL, WARNING, Log, call_hook
 from .process.single_flight import no_thread
-from .process.threads import NoThreadError, interruption, start
+from .process.threads import NoThreadError, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

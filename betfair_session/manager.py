@@ -15,8 +15,7 @@ from .arguments import (
     refuse,
 )
 from .login.account import Account, LeaseSettings, checked_lease
-from .process import AsyncClosable
-from .process.forks import ForkSafeLock
+from .process import AsyncClosable, ForkSafeLock
 from .process.log import WARNING, log
 from .process.single_flight import in_thread
 from .secret import Secret, check_credential

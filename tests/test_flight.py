@@ -35,8 +35,7 @@ from betfair_session import (
     StoreUnavailable,
 )
 from betfair_session.login import lock as locks
-from betfair_session.process import T, clocks, single_flight, threads
-from betfair_session.process.forks import ForkSafeLock, reset_in_child
+from betfair_session.process import ForkSafeLock, T, clocks, reset_in_child, single_flight, threads
 from betfair_session.process.single_flight import SingleFlight, await_for, wait_for
 from betfair_session.process.threads import Once, Outcome, OutOfTime
 from betfair_session.storage.local import Lane

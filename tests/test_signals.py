@@ -35,7 +35,8 @@ from betfair_session import (
 from betfair_session.betfair.by_requests import OwnSession
 from betfair_session.certificates import reading
 from betfair_session.login import lock as locks
-from betfair_session.process.threads import Once, interruption
+from betfair_session.process.causes import interruption
+from betfair_session.process.threads import Once
 from betfair_session.sandbox import Sandbox
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, ANY

@@ -18,9 +18,9 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from betfair_session.process import clocks
-from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import chain, interruption, run_until, without_frames
+from betfair_session.process import clocks, reset_in_child
+from betfair_session.process.causes import chain, interruption, without_frames
+from betfair_session.process.threads import run_until
 
 from .answers import MAX_ANSWER_BYTES, Answer
 from .http import (

@@ -21,9 +21,9 @@ from http.client import HTTPSConnection, IncompleteRead
 from struct import pack
 from urllib.parse import quote, urlencode, urlsplit
 
-from betfair_session.process import NamedTuple, clocks
-from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import NoThreadError, OutOfTime, chain
+from betfair_session.process import NamedTuple, clocks, reset_in_child
+from betfair_session.process.causes import chain
+from betfair_session.process.threads import NoThreadError, OutOfTime
 
 from .answers import MAX_ANSWER_BYTES, Answer
 

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from betfair_session.arguments import check_runs, discreet, refuse
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
+from betfair_session.process.causes import interruption
 from betfair_session.process.log import WARNING, Log
-from betfair_session.process.threads import OverrunError, interruption, run_until
+from betfair_session.process.threads import OverrunError, run_until
 from betfair_session.secret import Secret, check_credential
 
 from .answers import Answer, is_transient, unclear

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import quietly
+from betfair_session.process.causes import quietly
 
 from .reading import attempt
 

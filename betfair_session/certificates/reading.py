@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 from betfair_session.arguments import is_path, pinned, pinned_in
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import interruption
+from betfair_session.process.causes import interruption
 from betfair_session.secret import Secret, SecretBytes
 
 if TYPE_CHECKING:

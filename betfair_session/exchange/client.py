@@ -27,7 +27,8 @@ from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, blame_bu
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError, LoginTimeout
 from betfair_session.process import Closable, clocks
-from betfair_session.process.threads import NoThreadError, OverrunError, interruption, run_until
+from betfair_session.process.causes import interruption
+from betfair_session.process.threads import NoThreadError, OverrunError, run_until
 
 from .auth import BetfairAuth, api_base
 from .calls import (

@@ -27,8 +27,8 @@ from betfair_session.arguments import refuse
 from betfair_session.betfair.by_requests import OwnSession, no_auth
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
+from betfair_session.process.causes import without_frames
 from betfair_session.process.clocks import now, passed
-from betfair_session.process.threads import without_frames
 from betfair_session.secret import Secret, SecretHeader
 
 if TYPE_CHECKING:

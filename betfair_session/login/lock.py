@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import re
 
-from betfair_session.process import NamedTuple
+from betfair_session.process import NamedTuple, reset_in_child
 from betfair_session.process.clocks import passed
-from betfair_session.process.forks import reset_in_child
 from betfair_session.storage.contract import MARGIN_SECONDS
 
 from .account import MAX_TTL, MOST_LOGINS

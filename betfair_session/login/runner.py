@@ -18,9 +18,9 @@ from betfair_session.exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
+from betfair_session.process.causes import without_frames
 from betfair_session.process.clocks import Clock
 from betfair_session.process.log import WARNING, log
-from betfair_session.process.threads import without_frames
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.location import LOCK_SUFFIX

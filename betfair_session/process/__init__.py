@@ -10,18 +10,23 @@ for one kind, for which Python waits when the program ends:
 - "betfair-session-io": the event loop of the asynchronous drivers (storage/loop.py).
 - "betfair-keepalive": a `KeepAlive` that was started.
 
-A forked child has none of these threads. In the child, forks.py calls `after_fork` on each object
+A forked child has none of these threads. In the child, one hook calls `after_fork` on each object
 that was given to `reset_in_child`: locks are made anew, calls under way are forgotten, and
 connections and drivers are opened anew. Those of the parent are left alone.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import (
         Any,
         Generic as Generic,
@@ -87,3 +92,48 @@ class AsyncClosable(Closable):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+# --- forked children ------------------------------------------------------------------------------
+
+
+class Forked(Protocol):
+    """An object to reset in a forked child."""
+
+    def after_fork(self) -> None:
+        """Forget the parent's locks, threads and connections; called in the child alone."""
+
+
+_known: weakref.WeakKeyDictionary[Forked, None] = weakref.WeakKeyDictionary()
+
+
+def reset_in_child(thing: Forked) -> None:
+    """Call `thing.after_fork()` in every forked child, for as long as `thing` lives."""
+    _known[thing] = None
+
+
+def _reset_all() -> None:
+    with contextlib.ExitStack() as stack:  # calls them all, even if one raises
+        for thing in list(_known):
+            stack.callback(thing.after_fork)
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
+    os.register_at_fork(after_in_child=_reset_all)
+
+
+class ForkSafeLock:
+    """A lock that a forked child replaces, since a thread of the parent may have held it."""
+
+    def __init__(self) -> None:
+        """Begin unlocked."""
+        self.after_fork()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Replace the lock by an unlocked one."""
+        self._lock = threading.RLock()
+
+    def mine(self) -> AbstractContextManager[bool]:
+        """Return this process's own lock, for a `with` statement."""
+        return self._lock  # in C: no signal handler runs between taking it and the block

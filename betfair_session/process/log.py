@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 
-from .forks import reset_in_child
-from .threads import interruption
+from . import reset_in_child
+from .causes import interruption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from betfair_session.exceptions import (
     StoreUnavailable,
 )
 
-from . import Generic, T, clocks
-from .forks import reset_in_child
-from .threads import NoThreadError, Outcome, begin, interruption
+from . import Generic, T, clocks, reset_in_child
+from .causes import interruption
+from .threads import NoThreadError, Outcome, begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

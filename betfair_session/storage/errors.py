@@ -20,7 +20,7 @@ from betfair_session.exceptions import (
     StoreWriteError,
 )
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import interruption
+from betfair_session.process.causes import interruption
 
 from .contract import ABSENT, ANY, VersionConflict
 

@@ -13,7 +13,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import ConfigurationError, StoreError
-from betfair_session.process.forks import ForkSafeLock, reset_in_child
+from betfair_session.process import ForkSafeLock, reset_in_child
 from betfair_session.process.threads import run_until
 from betfair_session.secret import SecretBytes
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import chain
+from betfair_session.process.causes import chain
 
 from . import meanings
 from .meanings import NO_FILE, Known, Sent, clean, no_credentials

@@ -24,15 +24,10 @@ from functools import partial
 
 from betfair_session.arguments import check_options
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
-from betfair_session.process.forks import reset_in_child
+from betfair_session.process import reset_in_child
+from betfair_session.process.causes import interruption
 from betfair_session.process.log import WARNING, Log
-from betfair_session.process.threads import (
-    NoThreadError,
-    OutOfTime,
-    OverrunError,
-    begin,
-    interruption,
-)
+from betfair_session.process.threads import NoThreadError, OutOfTime, OverrunError, begin
 from betfair_session.secret import SecretBytes
 
 from . import local_files as files

@@ -8,7 +8,7 @@ import os
 import stat
 import time
 
-from betfair_session.process.threads import interruption, quietly
+from betfair_session.process.causes import interruption, quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

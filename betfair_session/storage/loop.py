@@ -21,7 +21,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.forks import reset_in_child
+from betfair_session.process import reset_in_child
 from betfair_session.process.threads import NoThreadError, Once, OutOfTime, start
 
 from .cloud import CloudStore, Driver
