@@ -221,8 +221,8 @@ class Demo:
         variables = {
             **{name: value for name, value in os.environ.items() if "BETFAIR_" not in name},
             **self._variables,
-            "NO_PROXY": "localhost",
-            "no_proxy": "localhost",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         self._sandbox.clear_journal()

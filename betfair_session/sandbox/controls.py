@@ -38,7 +38,7 @@ class Controls:
         """Control the sandbox whose directory this is."""
         known = json.loads((directory / CONTROL).read_text("utf-8"))
         self._control: dict[str, str] = known
-        self.stream_address: tuple[str, int] = ("localhost", known["stream_port"])
+        self.stream_address: tuple[str, int] = ("127.0.0.1", known["stream_port"])
         self._control_tls = ssl.create_default_context(cafile=directory / "ca.pem")
 
     @classmethod

@@ -37,9 +37,9 @@ class Sandbox(Controls):
         ...     manager = from_env(sandbox.environment(), dotenv=None)
 
     Attributes:
-        identity_url: the base of login, keepAlive and logout, such as https://localhost:1234/api/.
+        identity_url: the base of login, keepAlive and logout, such as https://127.0.0.1:1234/api/.
         identity_cert_url: the base of certlogin.
-        api_url: the base of the betting API, such as https://localhost:1234/exchange/.
+        api_url: the base of the betting API, such as https://127.0.0.1:1234/exchange/.
         stream_address: host and port of the exchange stream.
         ca_bundle: the path of the CA certificate by which clients trust all of them.
         username: the default account's.

@@ -89,15 +89,15 @@ def _start(directory: Path, port: int) -> dict[str, object]:
         "BETFAIR_APP_KEY": world.app_key,
         "BETFAIR_CERT_FILE": world.certificate[0],
         "BETFAIR_KEY_FILE": world.certificate[1],
-        "BETFAIR_IDENTITY_URL": f"https://localhost:{plain}/api/",
-        "BETFAIR_IDENTITY_CERT_URL": f"https://localhost:{cert}/api/",
-        "BETFAIR_API_URL": f"https://localhost:{plain}/exchange/",
+        "BETFAIR_IDENTITY_URL": f"https://127.0.0.1:{plain}/api/",
+        "BETFAIR_IDENTITY_CERT_URL": f"https://127.0.0.1:{cert}/api/",
+        "BETFAIR_API_URL": f"https://127.0.0.1:{plain}/exchange/",
         "BETFAIR_CA_BUNDLE": str(directory / "ca.pem"),
         "BETFAIR_SESSION_STORE": str(directory / "store"),
         "BETFAIR_SESSION_KEY": "session.token",
     }
     stream_port = _listen(port and port + 2, streams, server)
-    address = f"localhost:{_listen(0, control, server)}"
+    address = f"127.0.0.1:{_listen(0, control, server)}"
     known = {"address": address, "token": token, "stream_port": stream_port}
     (directory / CONTROL).write_text(json.dumps(known), "utf-8")
     return {"directory": str(directory), "environment": environment}
