@@ -210,7 +210,10 @@ def _mounts() -> list[tuple[str, str]]:
 
 
 def fence(path: str, but: str = "") -> None:
-    """Remove the temporary files of all other writers of `path`: running, frozen or dead."""
+    """Remove the temporary files of all other writers of `path`: running, frozen or dead.
+
+    On Windows PermissionError: another program has one open, so that its writer could go on.
+    """
     import re  # not needed to read a file
 
     directory, name = os.path.split(path)
@@ -219,7 +222,8 @@ def fence(path: str, but: str = "") -> None:
         for entry in entries:
             theirs = entry.name.startswith(prefix) and entry.path != but
             if theirs and re.fullmatch(_TEMPORARY, entry.name[len(prefix) :]):
-                remove(entry.path)
+                with contextlib.suppress(FileNotFoundError):
+                    (os.unlink if os.name == "nt" else remove)(entry.path)
 
 
 def link(temporary: str, path: str) -> None:

@@ -746,6 +746,14 @@ def test_a_new_file_needs_no_hard_links_on_windows(
         with pytest.raises(PermissionError):
             local_files.link(str(new), str(tmp_path / "third"))
     assert not (tmp_path / "third").exists()
+    other = tmp_path / f".new.{16 * 'a'}.attrs"
+    other.touch()
+    with monkeypatch.context() as scanned:  # or another writer's, which could then rename it
+        scanned.setattr(os, "unlink", Mock(side_effect=PermissionError))
+        with pytest.raises(PermissionError):
+            local_files.fence(str(new))
+    local_files.fence(str(new))
+    assert not other.exists()
     with monkeypatch.context() as busy:
         busy.setattr(os, "rmdir", Mock(side_effect=PermissionError(errno.EACCES, "open")))
         assert local_files.obstacle(str(old)) is None
