@@ -66,9 +66,8 @@ class DaemonExecutor(ThreadPoolExecutor):
 def _new_loop() -> AbstractEventLoop:
     """Make a loop that runs in any thread: one of a program's own policy may not (qasync's)."""
     # Under uvloop's policy, asyncio's loop starts no process, such as AWS's credential_process.
-    if os.name == "posix" and "uvloop" not in sys.modules:
-        return asyncio.SelectorEventLoop()
-    return asyncio.new_event_loop()
+    own: type[AbstractEventLoop] = getattr(asyncio, "ProactorEventLoop", asyncio.SelectorEventLoop)
+    return asyncio.new_event_loop() if "uvloop" in sys.modules else own()
 
 
 class _Loops:
@@ -121,7 +120,8 @@ def _cut_off(loop: Any) -> None:  # noqa: ANN401 - a loop's selector has no publ
     for key in selector.get_map().values():
         os.dup2(nowhere, key.fd, inheritable=False)
     os.close(nowhere)
-    selector.close()
+    with suppress(OSError):  # a kqueue is not inherited
+        selector.close()
     loop._selector = selectors.DefaultSelector()  # noqa: SLF001 - there is no public way
     loop.set_exception_handler(lambda _loop, _context: None)  # errors of the cut connections
 
