@@ -65,6 +65,7 @@ class Sandbox(Controls):
             stdout=subprocess.PIPE,
             # Keep Ctrl-C from it: the program that uses the sandbox may need it to clean up.
             start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
         )
         try:
             details = self._details()
