@@ -96,9 +96,10 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
         addresses = {"api_url": local.api_url, "stream_address": stream}
         out.tell({**values, **trust, **addresses}, _exports(values))
         if not out.json:
+            place = "a .env file" if os.name == "nt" else "another terminal or a .env file"
             complain(
-                "running; Ctrl-C ends it. Paste the lines above into another terminal or a .env "
-                "file,\nthen try `betfair-session token` or `betfair-session doctor`.\n"
+                f"running; Ctrl-C ends it. Paste the lines above into {place},\n"
+                "then try `betfair-session token` or `betfair-session doctor`.\n"
                 f"A program without this library finds the betting API at {local.api_url}\n"
                 f"and the stream at {stream}; in its terminal, these lines let it trust both:\n"
                 f"{_exports(trust)}"

@@ -265,7 +265,6 @@ def _console(stream: TextIO) -> Console:
         file=stream,
         width=None if stream.isatty() else _WIDTH,
         color_system="auto" if _coloured(stream) else None,
-        legacy_windows=False,
     )
 
 

@@ -19,7 +19,7 @@ def main() -> int:
     try:
         from .server import run
     except ModuleNotFoundError as missing:
-        why_not = f"it needs {missing.name}: pip install 'betfair-session[sandbox]'"
+        why_not = f'it needs {missing.name}: pip install "betfair-session[sandbox]"'
     else:
         port = " ".join(sys.argv[1:]) or "0"
         fit = port.isdecimal() and int(port) <= LAST_PORT
