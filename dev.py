@@ -188,7 +188,7 @@ def prepare(purpose: str) -> int:
     node = bool(shutil.which("node") and shutil.which("npm"))
     now = digest(node=node)
     stamp = STAMP.read_text("utf-8").split() if STAMP.exists() and PYTHON.exists() else []
-    ready = stamp[1:] if stamp[:1] == [now] else []
+    ready = stamp[1:] if stamp[:1] == [now] and not editable() else []
     if {purpose, *SERVED_BY[purpose]} & set(ready):
         return 0
     if not works():
@@ -244,6 +244,14 @@ def digest(*, node: bool) -> str:
     files = sorted((ROOT / "betfair_session").rglob("*.py"))  # it is installed as a copy
     parts += [part for file in files for part in (str(file), file.read_text("utf-8"))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def editable() -> bool:
+    """Return whether .venv has the package as it stands here, to run single tests."""
+    places = ("lib/python*/site-packages", "Lib/site-packages")  # the second on Windows
+    name = "betfair_session-*.dist-info/direct_url.json"  # PEP 610
+    found = [each for place in places for each in VENV.glob(f"{place}/{name}")]
+    return any('"editable": true' in each.read_text("utf-8") for each in found)
 
 
 def works() -> bool:

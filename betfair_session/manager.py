@@ -77,8 +77,8 @@ class SessionManager(AsyncClosable):
             share_verification: share each verification through the store: the process that
                 verifies a token writes it anew, and a process that finds it written less than
                 `verify_every` ago trusts it. A token that another program wrote, such as a copy
-                of an old file, is trusted in the same way. This does nothing on stores where
-                each process logs in by itself.
+                of an old file, is trusted in the same way. Nothing is written anew on stores
+                where each process logs in by itself.
             on_event: called with each `Event` of a call when its work is done, in the thread that
                 did the work; other calls do not wait for it. Do not ask the same handle for a
                 token from inside it.
