@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import concurrent.futures.thread  # noqa: F401 - sets its own hook for forks, to come before ours
-import logging  # noqa: F401 - as well
+import concurrent.futures.thread  # noqa: F401 - registers its hook for forks first, so that ours runs before it
+import logging  # noqa: F401 - likewise
 import math
 import os
 import threading
@@ -19,7 +19,7 @@ from .exceptions import BetfairSessionError, ConfigurationError
 from .process import AsyncClosable, ForkSafeLock, NamedTuple, clocks, reset_in_child
 from .process.causes import interruption
 from .process.log import CRITICAL, WARNING, Log, call_hook
-from .process.single_flight import no_thread
+from .process.single_flight import no_thread_error
 from .process.threads import NoThreadError, start
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class KeepAlive(AsyncClosable):
                     self._resting.clear()
                     self._thread = start(self._run, "betfair-keepalive")
             except NoThreadError as why:
-                raise no_thread() from why
+                raise no_thread_error() from why
             # Finalizers close urllib3's connections at exit, by a hook that the first one sets.
             # Make one now: hooks that are registered later, such as `stop`, run before it.
             weakref.finalize(self, bool).detach()
@@ -209,7 +209,7 @@ class KeepAlive(AsyncClosable):
     def _run(self) -> None:
         told_to = False
         try:
-            # A hook of a betting call, which has an end, may have started it.
+            # Not the time of the caller who started it: this thread has a copy of its context.
             with clocks.bounded(lambda: math.inf):
                 since = clocks.now()
                 while not (self._rest(self.run_once(), since) and self._ended()):
@@ -222,7 +222,7 @@ class KeepAlive(AsyncClosable):
                 _log.tell(CRITICAL, "%r is no longer kept alive: the thread ended", self._session)
 
     def _ended(self) -> bool:
-        """Return whether to end; from then on `start` makes another thread."""
+        """Return whether to end, unless `start` has called `stop` off; it makes a thread then."""
         with self._lock.mine():
             if self._stopping.is_set():
                 self._thread = None

@@ -1,4 +1,9 @@
-"""The wrapper that every username, password, key and token travels in."""
+"""The wrapper that every username, password, key and token travels in.
+
+Wrap a new secret in the first line of the public function. What a library needs in plain goes
+through `without_frames` (process/causes.py) or `discreet` (arguments.py). tests/hidden/planted.py
+lists what must not show.
+"""
 
 from __future__ import annotations
 

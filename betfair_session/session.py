@@ -215,7 +215,7 @@ class Session(AsyncClosable):
             if held.fresh:
                 return held.token
         began, deadline = clocks.steady(), deadline_of(timeout, self._account.login_timeout)
-        ask = partial(self._ask_betfair, deadline)
+        ask = partial(self._find_live, deadline)
         while True:
             found = yield from self._flight.join(ask, deadline=deadline, task=task)
             # What another thread found may be older than the rejection, or come from the store.
@@ -228,7 +228,7 @@ class Session(AsyncClosable):
         """Find a live token; without an answer, go on with the current one for a moment."""
         held = self._trust.held
         try:
-            ask = self._trust_or_ask if self._trust.shared else self._ask_betfair
+            ask = self._trust_or_ask if self._trust.shared else self._find_live
             return ask(deadline, may_log_in=may_log_in)
         except NeedsLoginError:
             self._due = held  # or, with a slow store, no later call would wait for the login
@@ -262,12 +262,12 @@ class Session(AsyncClosable):
                     trust.verified(token, since)
                     self._reporter.tell("trusted", time.monotonic() - began)
                     return token
-        return self._ask_betfair(deadline, seen, may_log_in=may_log_in)
+        return self._find_live(deadline, seen, may_log_in=may_log_in)
 
-    def _ask_betfair(
+    def _find_live(
         self, deadline: float, seen: Seen | None = None, *, may_log_in: bool = True
     ) -> Secret:
-        """Find a token that Betfair calls alive; without the store, keep the current one alive."""
+        """Run the shared login (login/policy.py); without the store, keep the held token alive."""
         from .login.lock import Memory
         from .login.runner import Runner
 

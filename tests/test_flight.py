@@ -432,7 +432,7 @@ def test_who_is_given_up_waits_for_nobody() -> None:
 def test_work_that_has_not_begun_is_not_its_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that went on without it, and asks again, is no signal handler in its middle."""
     monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(single_flight, "_begin", lambda _: Outcome[None]())
+    monkeypatch.setattr(single_flight, "_begin_lasting", lambda _: Outcome[None]())
     flight: SingleFlight[str] = SingleFlight()
     assert join(flight, alone, deadline=FAR, wait=False) is None
     with pytest.raises(LoginTimeout):
@@ -596,7 +596,7 @@ def test_a_task_that_is_cancelled_as_its_answer_comes_ends() -> None:
 
     async def wait(turns: int) -> tuple[bool, bool]:
         outcome = Outcome[None]()
-        task = asyncio.create_task(single_flight._done(outcome, FAR))
+        task = asyncio.create_task(single_flight._wait_in_loop(outcome, FAR))
         await asyncio.sleep(0)
         outcome.end()
         for _ in range(turns):

@@ -57,19 +57,19 @@ class Call:
         *,
         owner: str,
         deadline: float,
-        shared: bool,
+        atomic: bool,
         proven: bool = True,
         share: bool = False,
         longest_wait: float = 1.5,
     ) -> None:
         """Prepare a call until `deadline` by `clock.mono`, with waits of at most `longest_wait`.
 
-        `owner` names this process for people. `shared`: the store's conditional writes can be
+        `owner` names this process for people. `atomic`: the store's conditional writes can be
         relied on; `proven`: that is certain. `share`: a verified token is written anew.
         """
         self.settings, self.clock, self.errors, self.memory = settings, clock, errors, memory
         self.owner, self.deadline, self.longest_wait = owner, deadline, longest_wait
-        self.shared, self.share, self.proven = shared, share, proven
+        self.atomic, self.share, self.proven = atomic, share, proven
         self.dead = memory.buried(clock)  # the token that Betfair called dead
         self.may_log_in = True  # or this only finds out whether the token lives
         self.polls = 0  # how often this call has waited for another
@@ -98,7 +98,7 @@ class Call:
         self.tries = self.takes = self.blanks = self.sends = 0  # attempts so far
         self.tried: tuple[str | None, ...] = ()  # the lock's version at the last try to take it
         self.may_land = False  # whether an earlier send of the new token may still land
-        self.unproven = False  # whether a send may have landed unnoticed: read the token back
+        self.doubtful = False  # whether a send may have landed unnoticed: read the token back
         self.trouble: StoreError | None = None  # why something is tried again
         self.failure: StoreError | None = None  # why the token was not written
         self.ended: Exception | None = None  # what the call raises after giving the lock back
@@ -145,20 +145,20 @@ class Call:
     def _first_login(self) -> bool:
         """Return whether this most likely is the first login: that saves reading the lock."""
         # Without conditions, the write would replace a lock that says not to log in.
-        unsafe = not (self.shared and self.proven)
+        unsafe = not (self.atomic and self.proven)
         if unsafe or self.version is not None or self.lock or self.polls or self.memory.owed:
             return False
         # With too little time for a login, the lock may tell who is making one.
         return self._login_seconds() > 0 or not self._left()
 
-    def _lock_just_read(self) -> bool:
+    def _reread_for_lock(self) -> bool:
         """Return whether the token was read right after the lock, because of what that says."""
         return self.lock is not None and self.reread == self.lock_version
 
     def _lock_to_take(self) -> Lock:
         """Return the lock that was read, with this call as its holder."""
         before, now = self.lock or Lock(locks.DONE), self.clock.server()
-        gone = before.state == locks.HELD and self.shared  # its token may still land
+        gone = before.state == locks.HELD and self.atomic  # its token may still land
         return before._replace(
             state=locks.HELD,
             nonce=self.nonce,
@@ -266,7 +266,7 @@ class Call:
             if self.started and lock.nonce == self.nonce:
                 return "mine"  # the answer to this call's write was lost
             watched = self.clock.mono() - self.lock_since
-            if self.shared and not lock.expired(self.lock_age, watched=watched):
+            if self.atomic and not lock.expired(self.lock_age, watched=watched):
                 return "wait"
         elif lock.published != self.fingerprint:
             if self.reread != self.lock_version:

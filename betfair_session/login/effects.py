@@ -36,13 +36,13 @@ class ReadLock(NamedTuple):
 class WriteLock(NamedTuple):
     """Write the lock object if it still has `version` (None: if it is missing); Written comes back.
 
-    `gives_back`: this ends the call's hold of it. `shared` False: write it unconditionally.
+    `gives_back`: this ends the call's hold of it. `conditional` False: write it in any case.
     """
 
     lock: Lock
     version: str | None
     gives_back: bool = False
-    shared: bool = True
+    conditional: bool = True
 
 
 class WriteToken(NamedTuple):

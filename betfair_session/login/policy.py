@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class SharedLogin(Call):
-    """One call of the shared login; login/__init__.py describes the steps."""
+    """One call of the shared login; tests/explore knows these methods by their names."""
 
     def run(self) -> Steps[do.Done]:
         """Find a live token, and tell how; raise a BetfairSessionError if there is none."""
@@ -70,7 +70,7 @@ class SharedLogin(Call):
 
         Write it if Betfair answers with another token, or to share that it was just verified.
         """
-        known = self.shared and (self.polls or self._lock_just_read())
+        known = self.atomic and (self.polls or self._reread_for_lock())
         if known and (yield from self._is_vouched_for()):
             return do.Done(self.token, "adopted", later(self.looked, -FRESH))
         self.asked = self.clock.now()
@@ -80,7 +80,7 @@ class SharedLogin(Call):
             return None
         self.asked = alive.since or self.asked
         how: Literal["adopted", "resumed"] = "adopted" if self.polls else "resumed"
-        if alive.token == self.token and not (self.share and self.shared and self._just_asked()):
+        if alive.token == self.token and not (self.share and self.atomic and self._just_asked()):
             return do.Done(self.token, how, self.asked)
         self.new = alive.token
         try:
@@ -93,7 +93,7 @@ class SharedLogin(Call):
 
     def _is_vouched_for(self) -> Steps[bool]:
         """Return whether the lock, read after a wait, says that this token was just published."""
-        if not self._lock_just_read():
+        if not self._reread_for_lock():
             self.looked = self.clock.now()
             try:
                 self._see_lock((yield do.ReadLock()))
@@ -120,7 +120,7 @@ class SharedLogin(Call):
 
     def _look_at_lock(self, *, after_token: bool) -> Steps[str]:
         """Steps 3 and 4. Read the lock, unless that is not needed; return what it allows."""
-        just_read = after_token and self._lock_just_read()
+        just_read = after_token and self._reread_for_lock()
         if after_token and self.polls and not just_read:
             return "wait"  # a waiting call reads the token and the lock in turn
         if after_token and self._first_login():
@@ -152,9 +152,9 @@ class SharedLogin(Call):
         self.mine = self._lock_to_take()
         self.started = self.started or self.clock.now()
         try:
-            written = yield do.WriteLock(self.mine, self.lock_version, shared=self.shared)
+            written = yield do.WriteLock(self.mine, self.lock_version, conditional=self.atomic)
         except StoreError as error:
-            # If it landed and cannot be read back, the next call recognises it.
+            # The next call recognises this write if it landed, else the lock that is still owed.
             if owed := self.mine.untouched() if error.landed else self.recalled:
                 self.memory.owe(owed, self.clock.now())
             if self._take_is_over(error):
@@ -162,7 +162,7 @@ class SharedLogin(Call):
             if self.takes > 1 or self._gap():
                 yield self._pause(self.takes, min(self._gap(), self._left()))
             return False
-        self.shared = self.shared and written.honest
+        self.atomic = self.atomic and written.honest
         self.lock, self.lock_version = self.mine, written.version
         return True
 
@@ -235,9 +235,9 @@ class SharedLogin(Call):
             except StoreError as error:
                 self.failure = self.trouble = error
                 self.may_land = self.may_land or error.landed
-                self.unproven = self.unproven or error.landed or error.reason in PASSING
+                self.doubtful = self.doubtful or error.landed or error.reason in PASSING
             if not (yield from self._read_back()):
-                yield from self._give_up(sure=not self.unproven)
+                yield from self._give_up(sure=not self.doubtful)
             if self.token == self.new:
                 break
             if self.version != self.base and not self._useless():  # another's token is there
@@ -254,7 +254,7 @@ class SharedLogin(Call):
     def _read_back(self) -> Steps[bool]:
         """Read the token after its write seemed to fail; return whether the read worked."""
         with suppress(BetfairSessionError):
-            tries = READS if self.unproven else 0
+            tries = READS if self.doubtful else 0
             self._see_token((yield from self._read(do.ReadToken(), tries)))
             return True
         return False
@@ -275,7 +275,7 @@ class SharedLogin(Call):
             self.tries += 1
             try:
                 written = yield do.WriteLock(
-                    self.mine, self.lock_version, gives_back=True, shared=self.shared
+                    self.mine, self.lock_version, gives_back=True, conditional=self.atomic
                 )
             except StoreError as error:
                 self.trouble = error

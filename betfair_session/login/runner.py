@@ -89,7 +89,7 @@ class Runner:
             memory,
             owner=owner_name(),
             deadline=deadline,
-            shared=store.atomic,
+            atomic=store.atomic,
             proven=not store.probe,
             share=trust.shared,
             longest_wait=0.75 if store.on_this_machine else 1.5,  # a look at a file costs little
@@ -103,7 +103,7 @@ class Runner:
         except BetfairSessionError as error:
             self._report(kind_of(error), self._clock.mono() - began, str(error))
             raise
-        except BaseException:
+        except BaseException:  # between two effects, so that `run` was not told
             self.login.deadline = -math.inf
             self._drive(self.login.abandon())
             raise
@@ -133,7 +133,7 @@ class Runner:
             except BaseException as stop:  # noqa: BLE001 - raised again below
                 self._stop, self.login.deadline = self._stop or stop, -math.inf
                 broken = self._interrupted(effect, stop)
-                if isinstance(effect, do.LogOut):
+                if isinstance(effect, do.LogOut):  # its error is its answer
                     answer = broken
                 else:
                     error = broken
@@ -209,10 +209,10 @@ class Runner:
         lock, clock = effect.lock._replace(boot=""), self._clock  # it may be an earlier writer's
         if self._store.on_this_machine:
             lock = lock._replace(boot=clock.boot(), up=clock.now()[0], now=clock.server())
-        version = effect.version if effect.shared else ANY
+        version = effect.version if effect.conditional else ANY
         written = self._write(self._key + LOCK_SUFFIX, locks.encode(lock), version)
         before, taken = self.login.lock, lock.state == locks.HELD
-        if taken and before and before.state == locks.HELD and effect.shared:
+        if taken and before and before.state == locks.HELD and effect.conditional:
             self._report("lease taken over", self.login.lock_age or 0.0, before.owner)
         return do.Written(written, honest=self._store.atomic)
 

@@ -5,14 +5,16 @@ for one kind, for which Python waits when the program ends:
 
 - "betfair-session": one piece of work that its caller can leave at a deadline: a request to
   Betfair, a call of a blocking driver, the opening of a driver, or an access to a file on a mount
-  that may hang. No daemon is the work of an asyncio task or of a daemon thread, which would end too
-  early, and that of a caller who can do without its result (single_flight.py).
+  that may hang. The work of an asyncio task, of a daemon thread, and of a caller who does not wait
+  gets one that is no daemon, since the end of the program must not cut a login off. `on_event` runs
+  in the thread that did the work (single_flight.py).
 - "betfair-session-io": the event loop of the asynchronous drivers (storage/loop.py).
 - "betfair-keepalive": a `KeepAlive` that was started.
 
-A forked child has none of these threads. In the child, one hook calls `after_fork` on each object
-that was given to `reset_in_child`: locks are made anew, calls under way are forgotten, and
-connections and drivers are opened anew. Those of the parent are left alone.
+A fork waits a moment for an attempt of a `KeepAlive`. The child has none of these threads. There
+one hook calls `after_fork` on each object that was given to `reset_in_child`: locks are made anew,
+calls under way are forgotten, and connections and drivers are opened anew. Those of the parent are
+left alone.
 """
 
 from __future__ import annotations

@@ -44,8 +44,9 @@ def interruption(error: BaseException) -> BaseException | None:
     """Return the error that one of the program's signal handlers raised, if this comes from one.
 
     Such an error is not ours to handle, of any type: a TimeoutError after an alarm is no failure of
-    the network. A handler gets the frame that it interrupted as an argument (docs of
-    `signal.signal`), and in the traceback the handler's own frame follows that one.
+    the network. (Ctrl-C needs no such look, since `except Exception` lets it pass.) A handler gets
+    the frame that it interrupted as an argument (docs of `signal.signal`), and in the traceback the
+    handler's own frame follows that one.
     """
     return next((each for each in chain(error) if _from_handler(each)), None)
 

@@ -37,7 +37,7 @@ class NeedsLoginError(BaseException):
     """
 
 
-class _Call(Outcome[T]):
+class _Flight(Outcome[T]):
     """A call under way.
 
     Attributes:
@@ -53,7 +53,7 @@ class _Call(Outcome[T]):
         self.given_up = False
         self._began, self._seconds = clocks.now(), deadline - time.monotonic()
 
-    def shared(self, deadline: float) -> tuple[T, bool] | None:
+    def for_another(self, deadline: float) -> tuple[T, bool] | None:
         """Return or raise the outcome for another caller; None if that caller has to try again."""
         if not self.done():
             raise LoginTimeout("another call in this process is still getting a token; call again")
@@ -97,7 +97,7 @@ class SingleFlight(Generic[T]):
     def after_fork(self) -> None:
         """Forget the parent's call: its thread is not in the child."""
         # An atomic `setdefault` decides who leads, so that an interruption leaves no lock held.
-        self._calls: dict[int, _Call[T]] = {}
+        self._calls: dict[int, _Flight[T]] = {}
         self._in_afterwards: dict[int, None] = {}  # an empty set takes three times the memory
 
     def join(
@@ -118,7 +118,7 @@ class SingleFlight(Generic[T]):
         Python waits.
         """
         while True:
-            mine: _Call[T] = _Call(deadline, None if task else threading.get_ident())
+            mine: _Flight[T] = _Flight(deadline, None if task else threading.get_ident())
             try:
                 call = self._enter(mine)
                 here = wait and not (task or threading.current_thread().daemon)
@@ -131,7 +131,7 @@ class SingleFlight(Generic[T]):
             if working:
                 yield mine, _until(deadline, wait=wait)
                 if not mine.done():
-                    mine.leader = None  # its thread may not have begun, and this one is free
+                    mine.leader = None  # this thread does not lead, and may ask again
                     return None
                 yield working, time.monotonic() + _PATIENCE_SECONDS  # for `afterwards`
             if call is mine:
@@ -143,29 +143,29 @@ class SingleFlight(Generic[T]):
                     "a signal handler must not ask for the token that its own thread is getting"
                 )
             yield call, min(deadline, time.monotonic() + clocks.left())
-            found = call.shared(deadline)
+            found = call.for_another(deadline)
             if found:
                 return found
 
-    def _enter(self, mine: _Call[T]) -> _Call[T]:
+    def _enter(self, mine: _Flight[T]) -> _Flight[T]:
         """Return the call under way; start `mine` if there is none."""
         if threading.get_ident() in self._in_afterwards:
             raise ConfigurationError("an event hook must not ask the same handle for a token")
         return self._calls.setdefault(0, mine)
 
-    def _lead(self, call: _Call[T], work: Callable[[], T], *, here: bool) -> Outcome[None] | None:
+    def _lead(self, call: _Flight[T], work: Callable[[], T], *, here: bool) -> Outcome[None] | None:
         """Do the work in this thread, or begin it in one of its own, if there is one."""
         if not here:
             try:
                 # Not a loop's own executor: that may be full of calls that wait for this one.
-                return _begin(partial(self._work, call, partial(_while_wanted, call, work)))
+                return _begin_lasting(partial(self._work, call, partial(_while_wanted, call, work)))
             except IdentityUnavailable:
                 if call.leader is None:  # a task: it must not block its loop
                     raise
         self._work(call, work)
         return None
 
-    def _work(self, call: _Call[T], work: Callable[[], T]) -> None:
+    def _work(self, call: _Flight[T], work: Callable[[], T]) -> None:
         me = call.leader = threading.get_ident()
         try:
             try:
@@ -183,7 +183,7 @@ class SingleFlight(Generic[T]):
             self._leave(call, error=KeyboardInterrupt())  # it may have cut this short
 
     def _leave(
-        self, call: _Call[T], result: T | None = None, error: BaseException | None = None
+        self, call: _Flight[T], result: T | None = None, error: BaseException | None = None
     ) -> None:
         """End a call, unless it has an outcome already, and tell those who wait for it."""
         if self._calls.get(0) is call:
@@ -191,7 +191,7 @@ class SingleFlight(Generic[T]):
         call.end(result, error)
 
 
-def _while_wanted(call: _Call[T], work: Callable[[], T]) -> T:
+def _while_wanted(call: _Flight[T], work: Callable[[], T]) -> T:
     """Do `work`; begin no login once the program ends and nobody waits for the outcome."""
     if not threading.main_thread().is_alive():  # others may go on for long
         return work()
@@ -216,7 +216,7 @@ async def await_for(waits: Waits[T]) -> T:
     """Wait as `wait_for` does, without blocking the event loop."""
     found: list[T] = []
     for outcome, deadline in _steps(waits, found):
-        await _done(outcome, deadline)
+        await _wait_in_loop(outcome, deadline)
     return found[0]
 
 
@@ -230,12 +230,12 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     It goes on when the task is cancelled. IdentityUnavailable: no thread can be started.
     """
-    outcome = _begin(work)
-    await _done(outcome)
+    outcome = _begin_lasting(work)
+    await _wait_in_loop(outcome)
     return outcome.result()
 
 
-def _begin(work: Callable[[], T]) -> Outcome[T]:
+def _begin_lasting(work: Callable[[], T]) -> Outcome[T]:
     """Start `work` in a thread whose end the end of the program waits for, unless that has begun.
 
     For new work Python would wait, too, so a program with daemon threads might never end.
@@ -243,22 +243,22 @@ def _begin(work: Callable[[], T]) -> Outcome[T]:
     try:
         return begin(work, daemon=not threading.main_thread().is_alive())
     except NoThreadError as why:
-        raise no_thread() from why
+        raise no_thread_error() from why
 
 
 def _until(deadline: float, *, wait: bool) -> float | None:
-    """Return until when to wait for work of one's own; None: to its end, which it sees to."""
+    """Return until when to wait for work of one's own; None: it keeps to the deadline itself."""
     return None if wait else min(deadline, time.monotonic() + _PATIENCE_SECONDS)
 
 
-def no_thread() -> IdentityUnavailable:
+def no_thread_error() -> IdentityUnavailable:
     """Make the error of a call for which no thread can be started."""
     error = IdentityUnavailable("no thread can be started to ask for the token")
     error.sent = False
     return error
 
 
-async def _done(outcome: Outcome[Any], deadline: float | None = None) -> None:
+async def _wait_in_loop(outcome: Outcome[Any], deadline: float | None = None) -> None:
     """Wait for some work to end, or until `deadline`."""
     import asyncio
 

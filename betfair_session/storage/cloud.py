@@ -111,7 +111,7 @@ class CloudStore(TokenStore):
             check_driver_options(self.label, self._options, self._kind)
         # fsspec's filesystems, and everything on an event loop, do not survive a fork.
         self._ours: Once[Driver] = Once()
-        self._proven: set[bool] = set()  # which conditions are: for ABSENT, and for a version
+        self._proven: set[bool] = set()  # what was tried: True for ABSENT, False for versions
 
     def _check_process(self) -> None:
         """Raise ConfigurationError where the driver cannot work in this process."""
@@ -221,7 +221,7 @@ class CloudStore(TokenStore):
             except Exception as error:
                 judged = judge(error, cloud=True)
                 tried = (expect is ABSENT) in self._proven
-                doubted = not tried and (self.probe or not self.atomic)  # as of now: see S3Store
+                doubted = not tried and (self.probe or not self.atomic)  # `_send` may set these
                 unknown = doubted and judged.knows_no_conditions
                 # A gateway's own 412, which has no code of the store's, may mean anything.
                 unmet = doubted and judged.status == 412 and judged.sent is Sent.ANSWERED  # noqa: PLR2004

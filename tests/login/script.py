@@ -156,8 +156,8 @@ def blamed(lock: Lock, login_class: str, wait: float, at: float = 0.0, **fields:
     return lock._replace(state=locks.FAILED, login_class=login_class, **times, **fields)
 
 
-def release(lock: Lock, version: str = "L1", *, shared: bool = True) -> do.WriteLock:
-    return do.WriteLock(lock, version, gives_back=True, shared=shared)
+def release(lock: Lock, version: str = "L1", *, conditional: bool = True) -> do.WriteLock:
+    return do.WriteLock(lock, version, gives_back=True, conditional=conditional)
 
 
 def go_on(steps: Generator[Any, Any, do.Done], answer: object) -> Any:  # noqa: ANN401 - any effect
@@ -177,7 +177,7 @@ class Script(HandClock):
         super().__init__()
         self.wrong = 0.0  # how far its idea of the store's clock is ahead
         self.memory = memory or Memory()
-        how = {"owner": "me", "deadline": 3600.0, "shared": True, **how}
+        how = {"owner": "me", "deadline": 3600.0, "atomic": True, **how}
         errors = Errors("the store", "token")
         self.login = SharedLogin(LeaseSettings(), self, errors, self.memory, **how)
         self._steps: Generator[Any, Any, do.Done] = self.login.run()

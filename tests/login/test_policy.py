@@ -114,7 +114,7 @@ STORIES: dict[str, list[Any]] = {
         (LIVE, Got("live", "resumed", 7200.0)),
     ],
     "without conditions a late write could replace a newer token": [
-        {"share": True, "shared": False},
+        {"share": True, "atomic": False},
         FIND_LIVE,
         (LIVE, Got("live", "resumed")),
     ],
@@ -181,9 +181,9 @@ STORIES: dict[str, list[Any]] = {
         (2.0, LockRead(), Failed(LoginTimeout, owner=None)),
     ],
     "without conditions nobody waits for another": [
-        {"shared": False},
+        {"atomic": False},
         *FIND_DEAD,
-        (LockRead(held(), "L0", 0.0), WriteLock(taken(held()), "L0", shared=False)),
+        (LockRead(held(), "L0", 0.0), WriteLock(taken(held()), "L0", conditional=False)),
     ],
     "a lock of mine whose answer was lost is mine": [
         (NOTHING, TAKE),
