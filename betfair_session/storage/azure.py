@@ -109,6 +109,7 @@ class AzureStore(LoopStore):
         proxy = proxy_for(url) if self._theirs is None else None
         return {
             "retry_total": 0,
+            "permit_redirects": False,  # another server would see the token, or give one
             "connection_timeout": CONNECT_SECONDS,
             "read_timeout": READ_SECONDS,
             **({"proxies": {url.partition("://")[0]: proxy}} if proxy else {}),

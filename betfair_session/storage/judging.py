@@ -157,6 +157,7 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
     # Google's own reason, a key's permission instead of a bucket's, and whose policy forbids it.
     own = code == "forbidden" or any(each in text for each in ("kms:", "not authorized to"))
     telling = own or reason in {"other", "doubtful"}
+    text = text if code or status >= 400 else "a redirect, which is not followed"  # noqa: PLR2004
     more = meanings.ADVICE.get(code) or (text if telling else "")
     if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
         more = "the answer does not say what is missing"
@@ -175,6 +176,8 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
         found = (getattr(error, name, None) for name in ("status_code", "status", "code"))
         status = next((each for each in found if each is not None), None)
         status = getattr(response, "status_code", None) if status is None else status
+        if "aiohttp:TooManyRedirects" in _names(error):
+            status = getattr(error, "history", [response])[0].status
         headers = getattr(response, "headers", None)
         code = getattr(error, "error_code", None) or _inside(headers, "x-ms-error-code")
     # aiohttp sets the status 400 on an answer that it could not parse.

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .cloud import CONNECT_SECONDS, Driver, stored
@@ -62,12 +64,13 @@ class S3Store(LoopStore):
         make_session = AIOHTTPSession._get_session
 
         class OneAttempt(AIOHTTPSession):  # type: ignore[misc] # it is untyped
-            """A session without aiohttp's own second attempt, which no setting turns off."""
+            """A session without aiohttp's second attempt and redirects: no setting forbids them."""
 
             async def _get_session(self, proxy_url: str | None) -> Any:  # noqa: ANN401
                 session = await make_session(self, proxy_url)
                 set_known(session, _retry_connection=False)
-                return session
+                # Not allow_redirects: botocore would then look for the bucket's region without end.
+                return SimpleNamespace(request=partial(session.request, max_redirects=1))
 
         config = {
             "http_session_cls": OneAttempt,
