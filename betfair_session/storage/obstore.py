@@ -49,9 +49,12 @@ _MESSAGE = r"<Message>([^<]*)"
 _BULK = r"request failed for key .*?: ([^\n]*) \(code: ([\w.]+)\)"
 _SERVICE = (  # its own words come first; a page of a gateway's may follow
     r"Generic \w+ error: Error (?:performing token request|getting token response)"
-    r"|Generic S3 error: (?:Error performing POST REDACTED|Invalid Assume)"
+    r"|Generic S3 error: (?:Error performing POST REDACTED|Invalid Assume"
+    r"|HTTP error: .* at line \d+ column \d+)"  # of JSON
 )
 _LOCAL_FILE = r"token file|\(os error \d+\)"
+_HOST = r"://(?:[^/?#]*@)?([^/?#]+)"
+_DEBUG = "\n\nDebug source"
 _LONGEST = 10_000  # characters: the body of an answer may follow
 _KIND = r"kind: (\w+)"
 _KINDS = {"Connect": ("unreachable", Sent.UNCONNECTED), "Timeout": ("timeout", Sent.MAYBE)}
@@ -249,15 +252,16 @@ def _known_error(error: Exception, bucket: str) -> Exception:
 def _without_credentials(text: str, url: str) -> Known:
     status, code, kind = (re.search(each, text) for each in (_STATUS, _CODE, _KIND))
     connected = kind and kind[1] != "Connect" and "tcp connect error" not in text
+    said, host = text.partition(_DEBUG)[0], re.search(_HOST, url)
+    message = re.search(_MESSAGE, said)
+    said = message[1] if message else said[status.end() :] if status else said.split(" - ", 1)[-1]
+    found = (f"no credentials from {host[1]}" if host else "no credentials", status and status[1])
+    told = ": ".join(filter(None, (*found, code and code[1], " ".join(said.split()))))
     # The service is there, and may answer in a moment; a machine's own, by http, may not be there.
     if not status and (connected or (kind and url.startswith(("https://", "//")))):
-        return Known(text, "unreachable", Sent.NEVER)
-    answered = int(status[1]) if status else 0
-    if code:
-        text = f"{code[1]}: {text}"
-        if CODES.get(code[1]) == "throttled":  # with the status 400
-            answered = 429
-    return no_credentials(text, answered)
+        return Known(told, "unreachable", Sent.NEVER)
+    throttled = code and CODES.get(code[1]) == "throttled"  # with the status 400
+    return no_credentials(told, 429 if throttled else int(status[1]) if status else 0)
 
 
 def _refusal_in(text: str) -> Refusal | None:

@@ -398,6 +398,7 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
     [
         (answer(b"no", status="503 No"), "server"),
         (answer(b"no", status="429 No"), "throttled"),
+        (answer(b"{}"), "unreachable"),
         (b"", "unreachable"),
     ],
 )
@@ -416,6 +417,29 @@ def test_a_busy_service_of_credentials_may_be_asked_again(
         ):
             with open_store(url, options) as store:
                 all_fail(store, reason, ["read", "create"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"error":"invalid_request","error_description":"Identity not found"}',
+        b'{\n  "error": "x",\n  "error_description": "Identity not found"\n}\n',
+        b"<e>\n <Error>\n <Code>X</Code>\n <Message>Identity not found</Message></Error></e>",
+    ],
+)
+def test_why_a_service_gives_no_credentials_is_told(
+    nowhere: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """Its address, with a long query, comes first in obstore's text, and would fill the error."""
+    with Listener(saying(answer(said, status="400 Bad Request"))) as service:
+        address = f"http://user:hidden1@127.0.0.1:{service.port}"
+        nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/{'metadata/' * 20}token?x=hidden1")
+        nowhere.setenv("IDENTITY_HEADER", "x")
+        with open_store("obstore+abfs://c", {"account_name": "n"}) as store:
+            told = str(failure("read", store))
+    for part in ("400", f"127.0.0.1:{service.port}", "Identity not found"):
+        assert part in told
+    assert "hidden1" not in told
 
 
 @pytest.mark.parametrize(
