@@ -6,6 +6,7 @@ A local store imports this module only when a call fails, a cloud store always.
 from __future__ import annotations
 
 import errno
+import re
 from contextlib import suppress
 from contextvars import ContextVar
 from types import ModuleType
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from .meanings import Meaning
 
+_NOT_SET_UP = (  # what azure-identity says of a credential that nobody set up
+    r"not fully configured|not found (on|in) |could not be found|not installed|No accounts were"
+    r"|requires the"
+)
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 
 
@@ -64,12 +69,21 @@ class Judgement(NamedTuple):
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     """Find out what a foreign error means; an unknown one is "other" and Sent.MAYBE."""
-    parts, text = [*chain(error)], clean(error)
+    parts, text = [*chain(error)], _attempts(error) or clean(error)
     answers = [answer for answer in map(_answer, parts) if answer]
     status, code = answers[0] if answers else (0, "")
     in_full = (_in_full(each, text) for each in parts)
     judged = next((each for each in in_full if each), None) or _by_types(parts, text, cloud=cloud)
     return judged._replace(status=status, code=code)
+
+
+def _attempts(error: BaseException) -> str:
+    """Return what those of Azure's credentials that are set up said, cleaned, or ""."""
+    listed = str(getattr(error, "message", "")).partition("Attempted credentials:")[2]
+    said = [each for each in listed.split("\n\t") if each and not re.search(_NOT_SET_UP, each)]
+    # Most begin "ManagedIdentityCredential: ManagedIdentityCredential authentication unavailable."
+    prefix = r"^(\w+): \1 authentication unavailable\b[.,]?"
+    return "; ".join(clean(re.sub(prefix, r"\1:", each)) for each in said)
 
 
 def _in_full(error: BaseException, text: str) -> Judgement | None:

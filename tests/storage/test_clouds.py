@@ -541,6 +541,30 @@ def test_a_write_is_not_sent_before_it_has_credentials(
         over.set()
 
 
+def test_why_azures_credentials_do_not_serve_is_told(nowhere: pytest.MonkeyPatch) -> None:
+    """Of those that are set up; the list begins with those that are not."""
+    said = b'{"error": "invalid_request", "error_description": "Identity not found"}'
+    with Listener(saying(answer(said, "Content-Type: application/json", status="400 No"))) as told:
+        nowhere.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{told.port}/identity")
+        nowhere.setenv("IDENTITY_HEADER", "x")
+        with open_store("abfs://c", {"account_name": "n", "anon": False}) as store:
+            error = str(failure("read", store))
+    assert "Identity not found" in error
+    assert "ManagedIdentityCredential" in error
+    assert "EnvironmentCredential" not in error
+    expired = "AADSTS700082: The refresh token has expired"
+    listed = (
+        "EnvironmentCredential: Environment variables are not fully configured.\nVisit https://x.",
+        f"SharedTokenCacheCredential: No accounts were found in the cache.{' ' * 2000}",
+        f"AzureCliCredential: ERROR: {expired}. client_secret=hidden1\nTrace ID: x",
+        "AzurePowerShellCredential: PowerShell is not installed\nTo mitigate this issue, wait.",
+    )
+    text = "\n\t".join(("DefaultAzureCredential failed\nAttempted credentials:", *listed))
+    shown = judge(ClientAuthenticationError(text), cloud=True).detail
+    assert expired in shown
+    assert_hidden(shown, "hidden1", "Environment", "PowerShell", "Trace")
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_renewed_keys_of_amazons_are_read(
     nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud, *, ours: bool
