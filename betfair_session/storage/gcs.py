@@ -103,7 +103,7 @@ class GCSStore(LoopStore):
                 raise
             # gcsfs takes any refusal of Google's authority for one of the store.
             told = error.__cause__ or error
-            busy = getattr(told, "retryable", False)
+            busy = getattr(told, "retryable", False) or "server unavailable" in str(told)
             raise no_credentials(f"{type(told).__name__}: {told}", 503 if busy else 401) from error
         mark_sent()
         async with session.request(

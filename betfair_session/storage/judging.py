@@ -29,6 +29,7 @@ _NOT_SET_UP = (  # what azure-identity says of a credential that nobody set up
     r"not fully configured|not found (on|in) |could not be found|not installed|No accounts were"
     r"|requires the"
 )
+_METADATA = frozenset({"botocore:CredentialRetrievalError", "botocore:MetadataRetrievalError"})
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 
 
@@ -99,7 +100,18 @@ def _in_full(error: BaseException, text: str) -> Judgement | None:
         told = f"a proxy answered {getattr(error, 'status', '?')} and made no connection"
         return Judgement("unreachable", Sent.UNCONNECTED, told)
     answer = _answer(error)
-    return _of_answer(error, *answer, text) if answer else None
+    return _of_answer(error, *answer, text) if answer else _of_machine(error, text)
+
+
+def _of_machine(error: BaseException, text: str) -> Judgement | None:
+    """Judge what botocore makes of an answer, or none, of the machine's service of credentials."""
+    if _METADATA.isdisjoint(_names(error)):
+        return None
+    status = re.search(r"non 200 response (\d+)", str(error))
+    if status:
+        return Judgement(*no_credentials("", int(status[1])).meaning, f"no credentials: {text}")
+    lost = "Received error when attempting" in str(error)
+    return Judgement("unreachable", Sent.NEVER, f"no credentials: {text}") if lost else None
 
 
 def _by_types(parts: list[BaseException], text: str, *, cloud: bool) -> Judgement:

@@ -245,7 +245,7 @@ class LoopStore(CloudStore):
         async def prepare() -> None:
             try:
                 if not await self._prepare(driver):
-                    where = "the options, the environment, a profile or the machine"
+                    where = "options, environment or profile; the machine gave none, or no answer"
                     raise no_credentials(f"no credentials in {where}")  # noqa: TRY301 - as any
             except BaseException:  # close it: it would not look for them again
                 with suppress(Exception):  # it may lack what has to be closed

@@ -25,6 +25,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.auth import compute_engine
 from google.oauth2.credentials import Credentials
 from s3fs import S3FileSystem
 from secrets_shown import assert_hidden, everything_in
@@ -617,6 +618,45 @@ def test_a_renewed_key_file_of_googles_is_read(
         key_file(tmp_path, gcs, 2, **extra)
         assert read(store).content == b"first"
     assert first not in gcs.requests[-1].headers["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (answer(b"no", status="503 No"), "server"),
+        (answer(b"no", status="429 No"), "throttled"),
+        (answer(b"no", status="403 No"), "forbidden"),
+        (b"", "unreachable"),
+    ],
+)
+def test_a_containers_service_of_credentials_may_be_asked_again(
+    nowhere: pytest.MonkeyPatch, told: bytes, reason: str
+) -> None:
+    """Botocore has one type of error for all of its answers."""
+    nowhere.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
+    with Listener(saying(told)) as service:
+        address = f"http://127.0.0.1:{service.port}"
+        nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
+        with open_store("s3://bucket", {"client_kwargs": {"region_name": "eu-west-1"}}) as store:
+            all_fail(store, reason, ["read", "create"])
+
+
+def test_a_busy_server_of_googles_machines_may_be_asked_again(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud
+) -> None:
+    """Its refusal to name an account is one; that it is busy is none."""
+    bucket = gcs.new_bucket()
+    credentials: Any = compute_engine.Credentials  # it has no types
+    options = {**bucket.options, "token": credentials()}
+    nowhere.setattr("google.auth._exponential_backoff.time", Mock())  # it waits between attempts
+    with Listener(saying(answer(b"no", status="503 No"))) as service:
+        host = "google.auth.compute_engine._metadata._GCE_METADATA_HOST"  # of the variable, once
+        nowhere.setattr(host, f"127.0.0.1:{service.port}")
+        with open_store(bucket.url(), options) as store:
+            all_fail(store, "server", ["read", "create"])
+        service._answer = saying(answer(b"no", status="404 No"))
+        with open_store(bucket.url(), options) as store:
+            all_fail(store, "forbidden", ["read", "create"])
 
 
 @drivers
