@@ -284,4 +284,5 @@ async def tell_unsent(work: Awaitable[T]) -> T:
         judged = judge(error, cloud=True)
         if not unsent or judged.sent is not Sent.MAYBE:
             raise
-        raise Known(judged.detail, judged.reason, Sent.NEVER) from error
+        reason = "server" if judged.reason == "other" else judged.reason  # it had no credentials
+        raise Known(judged.detail, reason, Sent.NEVER) from error

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -87,7 +88,11 @@ class S3Store(LoopStore):
     async def _prepare(self, driver: Driver) -> bool:
         from botocore.handlers import add_expect_header
 
-        client = await driver.set_session()
+        try:
+            client = await driver.set_session()
+        except (LookupError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            # Wrong options give other errors: what is to give credentials gave something else.
+            raise no_credentials(f"no credentials: {type(error).__name__}: {error}", 500) from error
         if not is_amazon(client.meta.endpoint_url):
             # Over https botocore wraps a body in a frame with a checksum; other servers refuse the
             # frame or store it. Object Lock needs a checksum; on those servers Content-MD5 will do.

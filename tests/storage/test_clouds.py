@@ -8,11 +8,13 @@ import contextlib
 import io
 import json
 import random
+import sys
 import threading
 import types
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from importlib.metadata import version
 from pathlib import Path
@@ -639,6 +641,46 @@ def test_a_containers_service_of_credentials_may_be_asked_again(
         nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
         with open_store("s3://bucket", {"client_kwargs": {"region_name": "eu-west-1"}}) as store:
             all_fail(store, reason, ["read", "create"])
+
+
+def test_a_garbled_answer_in_place_of_amazons_credentials_may_pass(
+    nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud
+) -> None:
+    """It is no wrong option, at the first call or a later one; the next one may get an answer."""
+    bucket, soon = s3.new_bucket(), (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+    options = bucket.options
+    given = {"AccessKeyId": options.pop("key"), "SecretAccessKey": options.pop("secret")}
+    good = json.dumps({**given, "Token": "t", "Expiration": soon}).encode()
+    with Listener(saying(answer(b"{}"))) as service, open_store(bucket.url(), options) as store:
+        address = f"http://127.0.0.1:{service.port}"
+        nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
+        for garbled in (b"{}", b'{"Expiration": "x"}'):
+            service._answer = saying(answer(garbled))
+            all_fail(store, "server", ["read", "create"])
+            service._answer = saying(answer(good))
+            assert get(store) is None
+    process = tmp_path / "process.py"
+    (tmp_path / "config").write_text(
+        f"[default]\ncredential_process = '{sys.executable}' '{process}'\n"
+    )
+    nowhere.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    for printed in ("print('garbled')", "import sys; sys.stdout.buffer.write(b'\\xff')"):
+        process.write_text(printed)
+        with open_store(bucket.url(), options) as store:
+            all_fail(store, "server", ["read", "create"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"profile": "missing"}, {"endpoint_url": "no url"}, {"config_kwargs": {"missing": 1}}],
+)
+def test_a_wrong_option_that_amazons_driver_finds_late_is_one(
+    nowhere: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    nowhere.setenv("AWS_ACCESS_KEY_ID", "k")
+    nowhere.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    with open_store("s3://bucket", options) as store, pytest.raises(ConfigurationError):
+        get(store)
 
 
 def test_a_busy_server_of_googles_machines_may_be_asked_again(
