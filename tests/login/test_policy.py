@@ -35,7 +35,7 @@ from betfair_session.login.effects import (
     WriteToken,
     Written,
 )
-from betfair_session.login.lock import DONE, FAILED, Lock
+from betfair_session.login.lock import DONE, FAILED, Lock, Memory
 
 from .script import (
     DEAD,
@@ -330,7 +330,7 @@ STORIES: dict[str, list[Any]] = {
     "a lock that cannot be read vouches for nothing": [*FOUND, (BUSY, Ask("theirs"))],
     "the fifth login in a minute waits until the first of four is a minute old": [
         FIND_JUNK,
-        (minute(61, 50, 40, 30, 20), Failed(LoginBrake, not_before=START + 10)),
+        (minute(61, 59, 50, 40, 30, 20), Failed(LoginBrake, not_before=START + 10)),
     ],
     "a login exactly a minute old counts no more, nor one over a second in the future": [
         FIND_JUNK,
@@ -451,13 +451,14 @@ def test_a_refusal_that_could_not_be_noted_is_noted_by_the_next_call(answers: li
         (0.0, LockRead(), True),
         (0.0, LockRead(done(since=START - 9, published=""), "L0", 9.0), True),
         (0.0, LockRead(done(since=START + 9, published=""), "L0", 1.0), False),
+        (0.0, LockRead(mine(state=DONE, since=0.0), "L2", 0.0), False),
         (1300.0, LockRead(mine(), "L1", 1300.0), False),
     ],
 )
 def test_a_refusal_that_could_not_be_noted_is_remembered_by_the_process(
     at: float, read: LockRead, *, holds: bool
 ) -> None:
-    """Although the lock is gone, or another's, but not past its end or a login made since."""
+    """Although the lock is gone, or another's; but not past its end, a later login or `unlock`."""
     script = again().walk((at, JUNK, ReadLock()))
     script.tell(read, *([BANNED] if holds else []))
     assert isinstance(script.asked, WriteLock) is not holds
@@ -501,6 +502,13 @@ def test_a_lock_that_could_not_be_taken_is_still_known_to_be_ones_own() -> None:
         if end:
             script.tell(end, end)
     script.tell(Written("L2"), ReadToken())
+
+
+@pytest.mark.parametrize(("ago", "known"), [(60.0, True), (60.1, False)])
+def test_a_token_found_dead_is_asked_about_again_a_minute_later(ago: float, *, known: bool) -> None:
+    memory = Memory()
+    memory.bury("dead", (300.0 - ago, START - ago))
+    Script(memory=memory).tell(GONE_DEAD, ReadLock() if known else Ask("dead"))
 
 
 def test_a_lock_is_still_ones_own_when_taking_it_did_not_land() -> None:

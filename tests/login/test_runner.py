@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -124,6 +125,7 @@ def test_a_refusal_holds_where_a_store_may_ignore_conditions(
     stage = Stage("", REFUSED._replace(published=""), atomic=how.get("atomic", True))
     assert not_before(stage)
     assert stage.betfair.asked == []
+    assert stage.calls == "read token, read lock"
 
 
 def test_a_log_that_fails_loses_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,12 +329,18 @@ def test_by_whose_clock_a_persons_look_tells_the_times(monkeypatch: pytest.Monke
     assert (found.clock, found.login.until) == (False, 4990.0 + 30.0 + MARGIN)
     shelf.on_this_machine = True
     login, age = inspect_login(shelf, KEY, timeout=5), HandClock().now()[0] - 280.0
-    assert login.until == pytest.approx(login.now - age + 30.0 + MARGIN)
+    assert login.until == pytest.approx(login.now - age + 30.0 + MARGIN, abs=0.01)
     assert login.lock
-    assert login.lock.since == pytest.approx(login.now - age + 990.0)
+    assert login.lock.since == pytest.approx(login.now - age + 990.0, abs=0.01)
     assert 0 <= time.time() - login.now < 600
     shelf.atomic = False  # where each process logs in alone, none waits for a lock
     assert inspect_login(shelf, KEY, timeout=5).state == "free"
+    noted = REFUSED._replace(logins=(70_000.0,), boot="this boot", up=280.0, now=70_000.0)
+    shelf.objects[LOCK] = (locks.encode(noted), "L1")
+    login = inspect_login(shelf, KEY, timeout=5)
+    assert login.state == "refused"
+    assert login.until == pytest.approx(login.now - age + 60.0, abs=0.01)
+    assert [*login.recent] == [pytest.approx(login.now - age, abs=0.01)]
 
 
 # --- what is told of it ---------------------------------------------------------------------------
@@ -445,6 +453,19 @@ def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
         if stage.made < number:
             return
     pytest.fail("it never came to an end")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), MemoryError(), ImportError()])
+def test_an_interrupted_login_counts_unless_a_file_of_the_library_is_gone(
+    stop: BaseException,
+) -> None:
+    """Whatever else comes may come after the request, so others wait for a moment."""
+    stage, sent = Stage(), not isinstance(stop, ImportError)
+    stage.betfair.meanwhile = Mock(side_effect=stop)
+    with pytest.raises(type(stop)):
+        stage.find()
+    assert stage.lock().login_class == ("unknown" if sent else "")
+    assert len(stage.lock().logins) == sent
 
 
 def test_an_interruption_ends_a_wait_for_another() -> None:
