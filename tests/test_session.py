@@ -17,13 +17,14 @@ from typing import Any
 from unittest.mock import DEFAULT, Mock
 
 import pytest
-from front import KEY, LOCK, UNKNOWN, Front, Watched
+from front import KEY, LOCK, UNKNOWN, Front, Watched, identity
 from programs import SECONDS, start
 from secrets_shown import everything_in
 from storage.plain import Plain
 
 import betfair_session
 from betfair_session import (
+    CertificateError,
     IdentityUnavailable,
     LeaseSettings,
     LoginBrake,
@@ -37,6 +38,7 @@ from betfair_session import (
 )
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
+from betfair_session.sandbox import Sandbox
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import Expect, VersionConflict
 
@@ -216,6 +218,44 @@ def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
         handle.unlock()
     assert (caught.value.reason, caught.value.key) == ("busy", KEY)
     assert caught.value.store == handle.store.label
+
+
+def test_unlocking_forgets_a_refusal_that_only_the_process_knows(front: Front) -> None:
+    """It could not be noted, and the lock is gone."""
+    front.sandbox.login_status("SUSPENDED", times=1)
+    session = front.session()
+    put = session.store.put
+
+    def refuse(key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        if b"SUSPENDED" in content:
+            raise StoreWriteError("no", reason="forbidden")
+        return put(key, content, expect, deadline=deadline)
+
+    vars(session.store)["put"] = refuse
+    for _ in range(2):
+        with pytest.raises(LoginRefused):
+            session.token()
+        front.lock.unlink(missing_ok=True)
+    assert front.sandbox.counts() == {"certlogin": 1}
+    session.unlock()
+    assert session.token() in front.live()
+
+
+def test_a_refusal_hides_no_certificate_that_is_gone_since(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    files = [tmp_path / Path(part).name for part in sandbox.certificate]
+    for part, file in zip(sandbox.certificate, files, strict=True):
+        shutil.copy(part, file)
+    with identity(sandbox, certificate=tuple(files)) as client:
+        session = Front(client, sandbox, tmp_path / "store").session()
+        sandbox.login_status("SUSPENDED", times=1)
+        with pytest.raises(LoginRefused):
+            session.token()
+        files[1].unlink()
+        with pytest.raises(CertificateError):
+            session.token()
+    assert sandbox.counts() == {"certlogin": 1}
 
 
 def test_too_many_logins_in_a_minute_are_stopped(

@@ -79,7 +79,8 @@ def test_a_window_is_at_most_a_second_too_long(hands: HandClocks, session: Sessi
         assert watched.reads == reads
 
 
-def test_each_doubt_counts(hands: HandClocks, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", ["now", "later"])
+def test_each_doubt_counts(hands: HandClocks, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """That of an earlier token, one that comes while a token is kept, and that of the store."""
     trust, one, two = Trust(900.0, 3600.0), Secret("one"), Secret("two")
     began = clocks.now()
@@ -91,20 +92,33 @@ def test_each_doubt_counts(hands: HandClocks, monkeypatch: pytest.MonkeyPatch) -
     trust.verified(two, clocks.now())
     trust.superseded(two)
     assert trust.held.usable
-    known = clocks.now
+    known = getattr(clocks, step)
 
-    def meanwhile() -> clocks.Times:
-        monkeypatch.setattr(clocks, "now", known)
+    def meanwhile(*given: Any) -> clocks.Times:  # noqa: ANN401 - the step's own
+        monkeypatch.setattr(clocks, step, known)
         trust.doubt(two)
-        return known()
+        found: clocks.Times = known(*given)
+        return found
 
     hands.go(1.0)
-    monkeypatch.setattr(clocks, "now", meanwhile)
+    monkeypatch.setattr(clocks, step, meanwhile)
     assert not trust.postpone(trust.held)
+    assert getattr(clocks, step) is known
+    assert not trust.held.fresh
     hands.go(1.0)
     trust.verified(two, clocks.now())
     trust.superseded(one)
     assert not trust.held.usable
+
+
+def test_the_latest_doubts_are_remembered(hands: HandClocks) -> None:
+    """A bot that runs for months has doubted many tokens."""
+    trust, began = Trust(900.0, 3600.0), clocks.now()
+    tokens = [Secret(str(number)) for number in range(17)]
+    for token in tokens:
+        hands.go(1.0)
+        trust.doubt(token)
+    assert [trust.doubts(token, began) for token in tokens] == [False] + [True] * 16
 
 
 @pytest.mark.parametrize("asked", ["fresh", "usable"])
@@ -239,6 +253,43 @@ def test_silence_does_not_take_a_token_that_should_live(
     hands.go(LENGTH)
     with pytest.raises(StoreError if fault == "store" else IdentityUnavailable):
         session.token()
+
+
+def test_a_store_without_an_answer_leaves_time_to_ask_betfair(front: Front) -> None:
+    """Half of what the caller has; the token in hand is kept alive without the store."""
+    session, deadlines = front.session(), list[float]()
+    token = session.token()
+
+    def get(_: str, *, deadline: float) -> None:
+        deadlines.append(deadline)
+        raise StoreError("no answer", reason="timeout")
+
+    vars(session.store)["get"] = get
+    began = time.monotonic()
+    assert session.token(timeout=4.0) == token
+    assert len(deadlines) == 1
+    assert deadlines[0] < began + 3.0
+    assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
+
+
+@pytest.mark.usefixtures("short_waits")
+@pytest.mark.parametrize("how", ["dead, no login", "dead, no store", "replaced"])
+def test_silence_keeps_no_token_that_is_known_to_be_over(
+    hands: HandClocks, session: Session, front: Front, how: str
+) -> None:
+    """Betfair calls it dead, and login or store is away; or the store holds another by now."""
+    if how == "replaced":
+        front.token.write_text(front.sandbox.issue())
+        front.sandbox.fault("keepAlive", "blocked", times=None)
+    else:
+        front.sandbox.expire_all()
+        front.sandbox.fault("certlogin", "status:503", times=None)
+    if how == "dead, no store":
+        vars(session.store)["get"] = Mock(side_effect=StoreError("away"))
+    hands.go(WINDOW)
+    for _ in range(2):
+        with pytest.raises(StoreError if how == "dead, no store" else IdentityUnavailable):
+            session.token()
 
 
 @pytest.mark.usefixtures("short_waits")
