@@ -20,6 +20,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import requests
 from command_line import CommandLine, Done
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import load_pem_x509_certificate
@@ -367,7 +368,10 @@ def test_a_file_that_is_replaced_is_read_anew(kit: Path, tmp_path: Path) -> None
 def test_a_session_of_the_callers_own_gets_plain_pem_files(
     kit: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As paths, the certificate first, ~ expanded; of no other form, which requests cannot load."""
+    """As paths, the certificate first, ~ expanded; of no other form, which requests cannot load.
+
+    An unfit one is not sent.
+    """
     monkeypatch.setenv("HOME", str(kit))
     crt, key = str(kit / "good.crt"), str(kit / "good.key")
     for given in (("~/good.crt", Path("~/good.key")), (key, crt)):
@@ -377,6 +381,11 @@ def test_a_session_of_the_callers_own_gets_plain_pem_files(
     for form in ("encrypted key", "old encrypted key", "PKCS#12", "bytes of PEM", "two texts"):
         with refused("argument", kit):
             make(*GOOD[form]).requests_cert()
+    weak = Certificate.of(("small.crt", "small.key"))
+    nobody = "https://127.0.0.1:1/"
+    client = IdentityClient("k", weak, session=requests.Session(), identity_cert_url=nobody)
+    with refused("weak", kit):
+        client.certlogin("u", "p")
 
 
 # --- made and explained by the command line ------------------------------------------------------

@@ -33,6 +33,7 @@ from betfair_session import (
     ExchangeError,
     IdentityClient,
     IdentityUnavailable,
+    Session,
 )
 from betfair_session.betfair.by_requests import ByRequests, OwnAdapter, OwnSession, failure_of
 from betfair_session.betfair.http import (
@@ -213,27 +214,53 @@ def test_a_call_of_the_api_reads_no_longer_than_it_lasts(stranger: Stranger, fro
         assert over.wait(60)
 
 
-@pytest.mark.parametrize("status", ["103 Early Hints", "204 No Content", "304 Not Modified"])
-def test_no_answer_is_taken_for_the_next_calls(
-    stranger: Stranger, session: requests.Session | None, status: str
-) -> None:
-    """Python's http takes an interim answer, such as 103, for the answer itself."""
+INTERIM = pytest.mark.parametrize(
+    "status", ["103 Early Hints", "204 No Content", "304 Not Modified"]
+)
+
+
+def twice(status: str, first: bytes, second: bytes) -> Callable[[Listener, socket.socket], None]:
+    """Serve a status, and later an answer on the same connection; another one gets the second."""
 
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
         if listener.connections > 1:
-            connection.sendall(alive("second"))
+            connection.sendall(second)
             return
         connection.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
         # The real one comes when the connection is in use again, if it ever is.
         listener.read_request(connection)
-        connection.sendall(alive("first"))
+        connection.sendall(first)
 
+    return serve
+
+
+@INTERIM
+def test_no_answer_is_taken_for_the_next_calls(
+    stranger: Stranger, session: requests.Session | None, status: str
+) -> None:
+    """Python's http takes an interim answer, such as 103, for the answer itself."""
+    serve = twice(status, alive("first"), alive("second"))
     with stranger.serving(serve) as listener, stranger.client(listener, session=session) as client:
         with pytest.raises(IdentityUnavailable) as caught:
             client.keep_alive("first")
         assert caught.value.status_code == int(status[:3])
         assert ask(client, "second")
+
+
+@INTERIM
+def test_no_answer_of_the_api_is_taken_for_the_next_calls(
+    stranger: Stranger, betting_session: Session, status: str
+) -> None:
+    """By REST, an answer does not tell which call it is for."""
+    serve = twice(status, answer(b'["first"]'), answer(b'["second"]'))
+    with stranger.serving(serve) as listener:
+        url = f"https://localhost:{listener.port}/"
+        with Exchange(betting_session, api_url=url, verify=stranger.bundle) as exchange:
+            with pytest.raises(ExchangeError) as caught:
+                exchange.call("listEventTypes", rest=True)
+            assert caught.value.status_code == int(status[:3])
+            assert exchange.call("listEventTypes", rest=True) == ["second"]
 
 
 # From Python 3.14 on a second answer is read, and dropped, with the first: so much at once.
@@ -415,6 +442,33 @@ def test_a_bundle_that_is_loaded_is_not_to_blame(stranger: Stranger, tmp_path: P
         assert error.reason == ""
 
 
+@pytest.mark.usefixtures("short_waits")
+def test_a_certificate_names_its_server_where_that_counts(tmp_path: Path) -> None:
+    """Among its alternative names: browsers and requests have not read the common name for long."""
+    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(common_name="localhost").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(bundle := tmp_path / "authority.pem"))
+    with Listener(saying(WHOLE), tls) as listener:
+        url = f"https://localhost:{listener.port}/"
+        with IdentityClient("k", identity_url=url, verify=bundle) as client:
+            error = client.check("t").error
+    assert error
+    assert (error.reason, error.sent) == ("", False)
+    assert (listener.connections > 0, listener.heard) == (True, b"")
+
+
+def test_with_no_descriptor_left_no_login_was_sent(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the bundle to blame, which cannot be read then."""
+    crowded = Mock(side_effect=OSError(errno.EMFILE, "too many open files"))
+    monkeypatch.setattr(ssl, "create_default_context", crowded)
+    with identity(sandbox) as client, pytest.raises(IdentityUnavailable) as caught:
+        client.certlogin(sandbox.username, sandbox.password)
+    assert (caught.value.sent, caught.value.reason) == (False, "")
+    assert sandbox.counts() == {}
+
+
 def test_an_answer_without_a_token_leaves_the_one_that_was_sent(stranger: Stranger) -> None:
     silent = answer(b'{"status":"SUCCESS"}')
     with stranger.serving(saying(silent)) as listener, stranger.client(listener) as client:
@@ -471,13 +525,16 @@ def test_requests_are_what_betfair_documents(
 
 
 def test_a_login_without_an_answer_may_have_arrived(
-    stranger: Stranger, session: requests.Session | None
+    stranger: Stranger, session: requests.Session | None, tmp_path: Path
 ) -> None:
-    """Behind a proxy too; a caller's adapters may have sent it before."""
+    """Behind a proxy too, whatever has become of the bundle; a caller's adapters may repeat it."""
+    bundle = tmp_path / "authorities.pem"
+    bundle.write_bytes(Path(stranger.bundle).read_bytes())
 
     def hang_up(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
         listener.heard += b"all of it"
+        bundle.unlink()
 
     def failure(listener: Listener, **settings: Any) -> IdentityUnavailable:  # noqa: ANN401
         with pytest.raises(IdentityUnavailable) as caught:
@@ -485,9 +542,10 @@ def test_a_login_without_an_answer_may_have_arrived(
         return caught.value
 
     with Listener(tunnel) as proxy, stranger.serving(hang_up) as listener:
-        error = failure(listener, proxies={"https": f"http://127.0.0.1:{proxy.port}"})
+        way = {"https": f"http://127.0.0.1:{proxy.port}"}
+        error = failure(listener, proxies=way, verify=bundle)
         assert b"all of it" in listener.heard
-        assert error.sent
+        assert (error.reason, error.sent) == ("", True)
         assert "proxy" not in str(error)
     with Listener(saying(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as refusing:
         error = failure(listener, proxies={"https": f"http://127.0.0.1:{refusing.port}"})
@@ -654,10 +712,24 @@ def test_a_stores_time_may_be_behind_an_authority_of_ones_own(
     """As with requests itself: by REQUESTS_CA_BUNDLE, behind a proxy, too."""
     with stranger.serving(saying(answer(b"", "Date: now"))) as listener, Listener(tunnel) as proxy:
         url = f"https://localhost:{listener.port}"
-        with pytest.raises(ssl.SSLCertVerificationError):
-            date_at(url, within(60))
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", stranger.bundle)
-        assert date_at(url, within(60)) == "now"
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        assert date_at(url, within(60)) == "now"
-    assert (proxy.connections, listener.heard.count(b"HEAD / HTTP")) == (1, 2)
+        for way in ("", f"http://127.0.0.1:{proxy.port}"):
+            monkeypatch.setenv("HTTPS_PROXY", way)
+            monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+            with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+                date_at(url, within(60))
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", stranger.bundle)
+            assert date_at(url, within(60)) == "now"
+    assert (proxy.connections, listener.heard.count(b"HEAD / HTTP")) == (2, 2)
+
+
+def test_who_tells_no_time_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    with Listener(lambda *_: over.wait(5)) as silent:
+        place = f"127.0.0.1:{silent.port}"
+        ways = [(f"http://{place}", ""), (f"https://{place}", ""), ("https://b", f"http://{place}")]
+        for url, way in ways:
+            monkeypatch.setenv("HTTPS_PROXY", way)
+            with pytest.raises(OSError, match="timed out"):
+                date_at(url, within(0.3))
+        over.set()
+    assert silent.connections == len(ways)
