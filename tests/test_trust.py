@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import timedelta
@@ -229,6 +229,23 @@ def test_nobody_uses_a_token_that_is_dead_or_past_its_end(
         tokens = {each.result() for each in [asking, *others]}
     assert tokens == {*front.live()}
     assert dead not in tokens
+
+
+def test_a_token_that_is_found_dead_while_others_go_on_is_not_used_by_them(
+    hands: HandClocks, session: Session, front: Front
+) -> None:
+    """Between the moment when a call stops waiting and its look at the token."""
+    dead, flight = session.token(), vars(session._flight)
+    hands.go(WINDOW)
+    front.sandbox.expire_all()
+
+    def meanwhile(*_: object, **__: object) -> Iterator[None]:
+        del flight["join"]
+        session._trust.forget(Secret(dead))
+        yield from ()
+
+    flight["join"] = meanwhile
+    assert session.token() in front.live()
 
 
 @pytest.mark.parametrize("fault", ["blocked", "store"])

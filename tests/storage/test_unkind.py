@@ -327,6 +327,13 @@ def test_somebody_elses_words_are_no_answer(line: Line) -> None:
         all_fail(line.store, "server", calls, landed=True, version=line.version)
 
 
+@pytest.mark.parametrize("line", ["gcs by https"], indirect=True)
+def test_googles_own_words_may_be_plain_text(line: Line) -> None:
+    """As those of a download, which a header tells from a gateway's."""
+    line.cloud.fail(answer=Answer(403, b"You may not.", {"X-GUploader-UploadID": "x"}))
+    all_fail(line.store, "forbidden", ["read"])
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_redirect_leads_elsewhere(line: Line, status: int) -> None:
     """Another server would see the token, or give one; obstore follows where it sends no token."""
