@@ -17,39 +17,39 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import certifi
-import requests
 from betfairlightweight import endpoints
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
-from betfairlightweight.exceptions import APIError, ListenerError, SocketError, StatusCodeError
+from betfairlightweight.exceptions import (
+    APIError,
+    BetfairError,
+    ListenerError,
+    SocketError,
+    StatusCodeError,
+)
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
 from betfair_session.arguments import refuse
-from betfair_session.betfair.by_requests import OwnSession, no_auth
+from betfair_session.betfair.by_requests import no_auth
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.causes import without_frames
 from betfair_session.process.clocks import now, passed
-from betfair_session.secret import Secret, SecretHeader
+from betfair_session.process.threads import NoThreadError, OverrunError, run_until
+from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    import requests
     from betfairlightweight.streaming import BaseListener
 
     from betfair_session.process import T
+    from betfair_session.process.clocks import Times
 
 _PORT = 443  # the stream's
-
-
-class HttpSession(OwnSession):
-    """Follows redirects, such as those of Betfair's web pages, but none of a call with a token."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return the next URL, or None."""
-        if any(isinstance(value, SecretHeader) for value in resp.request.headers.values()):
-            return None
-        return requests.Session.get_redirect_target(self, resp)
+_REF_SECONDS = 60.0  # for which Betfair drops a repetition of a customerRef
+_HURRY_SECONDS = 2.0
 
 
 def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN401 - our APIClient
@@ -78,23 +78,20 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
     return guard
 
 
-def _answered_by(method: str, original: type[BaseEndpoint]) -> type[BaseEndpoint]:
-    """Make a login, keep_alive or logout whose answer comes from a method of our APIClient."""
-
-    def request(self: BaseEndpoint, *_: object, **__: object) -> tuple[None, object, float]:
-        began = time.monotonic()
-        return None, getattr(self.client, method)(), time.monotonic() - began
-
-    return type(original.__name__, (original,), {"request": request})
-
-
 class _Sending(BaseEndpoint):
     """Sends the token where its URL says, and nowhere else.
 
     When Betfair calls the session invalid, the token is renewed and the call repeated once. That is
     safe for orders, too, since Betfair has not carried the call out. An order call that is 40
-    seconds old by then is not repeated: the rejection is raised.
+    seconds old by then is not repeated: the rejection is raised. Nor is one whose customerRef was
+    sent before in the last minute, by a caller that repeats it as flumine does: Betfair drops a
+    repetition for 60 seconds alone, so the caller is not held up.
     """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - our APIClient
+        """Prepare."""
+        super().__init__(client)
+        self._sent: dict[str, Times] = {}  # customerRefs of calls that may have been carried out
 
     def request(
         self,
@@ -104,11 +101,14 @@ class _Sending(BaseEndpoint):
     ) -> Any:  # noqa: ANN401 - the original's
         guard = _guarded(self.client, session)
         send = partial(super().request, method, params, guard)
-        return self._renewing(guard, send, method)
+        order = (method or "").rpartition("/")[2] in ORDERS
+        return self._renewing(guard, send, (params or {}).get("customerRef", "") if order else None)
 
-    def _renewing(self, guard: Any, send: Callable[[], T], method: str | None = None) -> T:  # noqa: ANN401 - a session's stand-in
+    def _renewing(self, guard: Any, send: Callable[[], T], ref: str | None = None) -> T:  # noqa: ANN401 - a session's stand-in
+        """Send; `ref` is an order's customerRef, or "" for none."""
         # Some tools take a text's content from a frame, whatever its repr shows.
-        sent, began = Secret(self.client.session_token or ""), now()
+        token, began = Secret(self.client.session_token or ""), now()
+        repeated = self._note(ref)
         try:
             return send()
         except (APIError, StatusCodeError) as error:
@@ -116,11 +116,24 @@ class _Sending(BaseEndpoint):
             if guard.answer is None or not session_is_invalid(guard.answer):
                 raise
             rejection = error
-        self.client.renew_token(sent.reveal())
-        late = passed(began) >= ORDER_SECONDS
-        if late and (method or "").rpartition("/")[2] in ORDERS:
+        if repeated:
+            with contextlib.suppress(BetfairError, OverrunError, NoThreadError):
+                soon = time.monotonic() + _HURRY_SECONDS  # a login goes on after that
+                run_until(soon, lambda: self.client.renew_token(token.reveal()))
             raise rejection
+        self._sent.pop(ref or "", None)  # it was not carried out
+        self.client.renew_token(token.reveal())
+        if ref is not None and passed(began) >= ORDER_SECONDS:
+            raise rejection
+        self._note(ref)
         return send()
+
+    def _note(self, ref: str | None) -> bool:
+        """Note that an order is sent; return whether it may stand, sent in the last minute."""
+        for each, at in [*self._sent.items()]:
+            if passed(at) >= _REF_SECONDS:
+                self._sent.pop(each, None)
+        return bool(ref) and self._sent.setdefault(ref or "", moment := now()) is not moment
 
 
 class _Historic(_Sending, endpoints.Historic):
@@ -300,9 +313,6 @@ class Streaming(endpoints.Streaming):
 _WITH_TOKEN = (endpoints.Betting, endpoints.Account, endpoints.Scores, endpoints.Navigation)
 SHARED: dict[str, type[Any]] = {
     **{each.__name__.lower(): type(each.__name__, (_Sending, each), {}) for each in _WITH_TOKEN},
-    "login": _answered_by("_log_in", endpoints.Login),
-    "keep_alive": _answered_by("_keep_alive", endpoints.KeepAlive),
-    "logout": _answered_by("_log_out", endpoints.Logout),
     "historic": _Historic,
     "streaming": Streaming,
 }

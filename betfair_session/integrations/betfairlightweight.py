@@ -11,6 +11,7 @@ The extra `betfairlightweight` installs what it needs, and so does the extra `fl
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,22 +26,25 @@ except ModuleNotFoundError as error:
         'pip install "betfair-session[betfairlightweight]", or "[flumine]" for flumine'
     )
     raise ModuleNotFoundError(message, name=error.name) from None
+import requests
+from betfairlightweight import endpoints
 from betfairlightweight.exceptions import BetfairError
 
 import betfair_session.exceptions as ours
 from betfair_session.arguments import checked_handle, checked_interval, refuse
+from betfair_session.betfair.by_requests import OwnSession
 from betfair_session.betfair.jurisdictions import is_betfairs
 from betfair_session.keepalive import keep_alive_interval
 from betfair_session.process.clocks import later, now, reached
 from betfair_session.secret import Secret, SecretHeader
 
-from .betfair_endpoints import SHARED, HttpSession
+from .betfair_endpoints import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
-    import requests
+    from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 
     from betfair_session.session import Session
 
@@ -67,6 +71,33 @@ def as_betfair_errors() -> Iterator[None]:
         again = both.__new__(both, *error.args)
         again.__dict__.update(error.__dict__)
         raise again.with_traceback(error.__traceback__) from error.__cause__
+
+
+class HttpSession(OwnSession):
+    """Follows redirects, such as those of Betfair's web pages, but none of a call with a token."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return the next URL, or None."""
+        if any(isinstance(value, SecretHeader) for value in resp.request.headers.values()):
+            return None
+        return requests.Session.get_redirect_target(self, resp)
+
+
+def _answered_by(method: str, original: type[BaseEndpoint]) -> type[BaseEndpoint]:
+    """Make a login, keep_alive or logout whose answer comes from a method of our APIClient."""
+
+    def request(self: BaseEndpoint, *_: object, **__: object) -> tuple[None, object, float]:
+        began = time.monotonic()
+        return None, getattr(self.client, method)(), time.monotonic() - began
+
+    return type(original.__name__, (original,), {"request": request})
+
+
+_OWN = {
+    "login": _answered_by("_log_in", endpoints.Login),
+    "keep_alive": _answered_by("_keep_alive", endpoints.KeepAlive),
+    "logout": _answered_by("_log_out", endpoints.Logout),
+}
 
 
 class APIClient(betfairlightweight.APIClient):
@@ -142,7 +173,7 @@ class APIClient(betfairlightweight.APIClient):
         self.session_timeout = every.total_seconds() * 2 / _CHECKS
         self._keep_alive_every = every.total_seconds()
         self._due = now()
-        for name, endpoint in SHARED.items():
+        for name, endpoint in {**SHARED, **_OWN}.items():
             setattr(self, name, endpoint(self))
         self.login_interactive = self.login
 
@@ -184,26 +215,26 @@ class APIClient(betfairlightweight.APIClient):
                 refuse("api_url", message)
 
     def _log_in(self) -> dict[str, str | None]:
-        self.obtain_token()
-        return {"sessionToken": self.session_token, "loginStatus": "SUCCESS"}
+        with as_betfair_errors():
+            return {"sessionToken": self.shared_session.token(), "loginStatus": "SUCCESS"}
 
     def _keep_alive(self) -> dict[str, str | None]:
         began = now()
         with as_betfair_errors():
-            self.set_session_token(self.shared_session.verify())
+            token = self.shared_session.verify()
+        self.set_session_token(token)
         self._due = later(began, self._keep_alive_every)
-        return self._success()
+        return self._success(token)
 
     def _log_out(self) -> dict[str, str | None]:
         if self.end_session_on_logout:
             with as_betfair_errors():
                 self.shared_session.logout()
-        self.client_logout()
-        return self._success()
+        return self._success(None)
 
-    def _success(self) -> dict[str, str | None]:
+    def _success(self, token: str | None) -> dict[str, str | None]:
         return {
-            "token": self.session_token,
+            "token": token,
             "product": self.app_key,
             "status": "SUCCESS",
             "error": "",

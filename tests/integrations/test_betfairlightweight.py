@@ -43,10 +43,10 @@ DATA = {"exceptionname": "APINGException", "APINGException": DETAIL}
 REJECTED = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32099, "data": DATA}}
 
 
-def place(trading: APIClient) -> Any:  # noqa: ANN401 - betfairlightweight has no types
+def place(trading: APIClient, ref: str = "ref-1") -> Any:  # noqa: ANN401 - betfairlightweight has no types
     limit = filters.limit_order(size=2.0, price=1.01, persistence_type="LAPSE")
     instruction = filters.place_instruction("LIMIT", 1, "BACK", limit_order=limit)
-    return trading.betting.place_orders("1.1", [instruction], customer_ref="ref-1")
+    return trading.betting.place_orders("1.1", [instruction], customer_ref=ref)
 
 
 def test_bots_share_one_login_and_a_logout_leaves_it_to_the_others(
@@ -143,6 +143,23 @@ def test_an_order_that_became_old_during_the_login_is_not_placed(
         place(trading)
     assert sandbox.orders() == []
     assert place(trading).status == "SUCCESS"
+
+
+def test_an_order_that_may_stand_is_not_repeated_after_a_login(
+    sandbox: Sandbox, trading: APIClient
+) -> None:
+    """A caller that repeats it, as flumine does, is not held up: Betfair soon forgets it."""
+    sandbox.fault("betting", "lost")
+    with pytest.raises(APIError):
+        place(trading, "one")
+    sandbox.expire_all()
+    with pytest.raises(APIError):
+        place(trading, "one")
+    assert sandbox.counts()["betting"] == 2
+    assert place(trading, "one").status == "FAILURE"  # a duplicate, to the renewed session
+    assert len(sandbox.orders()) == 1
+    sandbox.expire_all()
+    assert place(trading, "two").status == "SUCCESS"  # which may be repeated at once
 
 
 def test_a_second_rejection_is_raised(sandbox: Sandbox, trading: APIClient) -> None:
