@@ -276,9 +276,9 @@ def test_an_unfit_certificate_is_refused_with_its_reason(reason: str, kit: Path)
         assert context.path == ""
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("lacking", [None, "kernel", "python"])
 def test_the_key_lies_in_no_file_that_can_be_read_later(
-    kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, in_memory: bool
+    kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str | None
 ) -> None:
     """Where there are files in memory, one of them; elsewhere a private one, its key encrypted.
 
@@ -286,9 +286,12 @@ def test_the_key_lies_in_no_file_that_can_be_read_later(
     that a TLS policy refuses leaves nothing behind, either.
     """
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    if not in_memory:
-        lacking = OSError(errno.ENOSYS, "Function not implemented")
-        monkeypatch.setattr(os, "memfd_create", Mock(side_effect=lacking))
+    if lacking == "kernel":
+        missing = OSError(errno.ENOSYS, "Function not implemented")
+        monkeypatch.setattr(os, "memfd_create", Mock(side_effect=missing), raising=False)
+    elif lacking == "python":
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    in_memory = not lacking and hasattr(os, "memfd_create")
     context = PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
     assert Certificate.from_pkcs12("chain.p12", PASS).load_into(context) == []
     assert b"BEGIN ENCRYPTED PRIVATE KEY" in context.content

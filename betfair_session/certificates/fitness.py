@@ -197,7 +197,8 @@ def _as_path(content: bytes) -> Iterator[str]:
 def _memory_file() -> tuple[int, str] | None:
     """Open a file that has no name and is closed on exec; None where the system has none."""
     if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
+        # A Python that was built with a glibc before 2.27 does not know it.
+        with contextlib.suppress(OSError, AttributeError):
             descriptor = os.memfd_create("betfair-session")
             return descriptor, f"/proc/self/fd/{descriptor}"
     return None
