@@ -112,6 +112,8 @@ def build() -> int:
                 return fail(f"{archive.name} does not work by itself; see above")
     for archive in (sdist, wheel):
         print(f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  dist/{archive.name}")
+    for each in unfinished(wheel):
+        print(f"not ready to upload: {each}")
     return 0
 
 
@@ -144,6 +146,20 @@ def misplaced(sdist: Path, wheel: Path) -> list[str]:
     # A package index does not have the files that a relative link leads to.
     links = re.findall(r"\]\(([^)]+)\)", about)
     return wrong + [f"a link that leads nowhere: {link}" for link in links if "://" not in link]
+
+
+def unfinished(wheel: Path) -> list[str]:
+    """Return what is true only before a release."""
+    name, version = wheel.name.split("-")[:2]
+    with zipfile.ZipFile(wheel) as archive:
+        about = archive.read(f"{name}-{version}.dist-info/METADATA").decode()
+    log = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    found = {
+        "OWNER stands in the metadata": "OWNER" in about,
+        "README.md says that this is on no package index": "Not yet on a package index" in about,
+        f"CHANGELOG.md calls {version} unreleased": f"## {version}, unreleased" in log,
+    }
+    return [what for what, so in found.items() if so]
 
 
 def works_alone(archive: Path, place: Path) -> bool:
