@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import requests
+from betfairlightweight.exceptions import APIError
 from front import Front, Watched, let_finish
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
@@ -35,6 +36,7 @@ from betfair_session import (
     session_is_invalid,
 )
 from betfair_session.exchange import client
+from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks, single_flight
 from betfair_session.sandbox import Sandbox
@@ -518,6 +520,21 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
         assert (str(bundle) in str(error)) == (case.get("verify") is bundle)
         assert case.get("api_url", sandbox.api_url).split("/")[2] in str(error)
     assert sandbox.counts() == {"certlogin": 1}
+    with Exchange(betting_session, proxies={}) as direct:
+        assert direct.call("listEventTypes") == EVENTS
+
+
+def test_bets_go_by_the_clients_proxies(betting_session: Session, sandbox: Sandbox) -> None:
+    """As its logins do; a proxy of the Exchange's own goes before it."""
+    betting_session.token()
+    sandbox.clear_journal()
+    nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
+    betting_session.client.proxies = {"https": nobody}
+    with Exchange(betting_session) as exchange:
+        assert failure(lambda: exchange.call("placeOrders", BET)).landed is False
+    with pytest.raises(APIError):
+        APIClient(betting_session).betting.list_event_types()
+    assert sandbox.counts() == {}
     with Exchange(betting_session, proxies={}) as direct:
         assert direct.call("listEventTypes") == EVENTS
 

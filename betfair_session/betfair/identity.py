@@ -49,6 +49,7 @@ class IdentityClient(Closable):
         api_url: the base of the betting API. None if `identity_url` is not Betfair's and no
             `api_url` was given: a sandbox's session must not be sent to Betfair.
         verify: what servers are verified by: True, or the path of a CA bundle.
+        proxies: those that were given, for calls of the betting API, too; None for none.
         timeout: seconds that one operation may take.
 
     Example:
@@ -111,9 +112,9 @@ class IdentityClient(Closable):
         self.timeout = checked_seconds(timeout)
         if not (session is None or callable(getattr(session, "post", None))):
             refuse("session", "session must be a requests.Session")
-        proxies = checked_proxies(proxies)
+        self.proxies = checked_proxies(proxies)
         self._shared: Transport | None = None  # for keepAlive and logout; made when needed
-        self._settings: Any = {"verify": self.verify, "proxies": proxies, "session": session}
+        self._settings: Any = {"verify": self.verify, "proxies": self.proxies, "session": session}
 
     def check_certificate(self) -> list[str]:
         """Read the certificate and check that Betfair would accept it; sends nothing.

@@ -93,7 +93,7 @@ class Exchange(Closable):
                 trusts. Verifying cannot be switched off.
             timeout: seconds that one call may take, its repetitions and renewals included.
             replay_orders: whether order calls, too, are ever sent again.
-            proxies: as in requests; None takes them from the environment.
+            proxies: as in requests; None takes the client's, or those of the environment.
 
         Raises:
             ConfigurationError: an argument that cannot work, or the client's `identity_url` is not
@@ -108,7 +108,7 @@ class Exchange(Closable):
         self.requests = OwnSession(
             _ResendingAdapter(self._timeout),
             verify=client.verify if verify is None else checked_verify(verify),
-            proxies=checked_proxies(proxies),
+            proxies=client.proxies if proxies is None else checked_proxies(proxies),
         )
         self.requests.auth = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
         self.requests.headers["Accept"] = "application/json"

@@ -152,14 +152,15 @@ class APIClient(betfairlightweight.APIClient):
             ConfigurationError: `session` is no handle, or `keep_alive_every` is not above 0, or
                 too long for a session.
         """
-        place = checked_handle(session).client.jurisdiction
+        client = checked_handle(session).client
+        place = client.jurisdiction
         super().__init__(
             username or repr(session),
             "",  # without a password, it would look for one in the environment
-            app_key=SecretHeader(session.client.app_key.reveal()),
+            app_key=SecretHeader(client.app_key.reveal()),
             locale=place.name,
             lightweight=lightweight,
-            session=http_session or HttpSession(verify=session.client.verify),
+            session=http_session or HttpSession(verify=client.verify, proxies=client.proxies),
         )
         every = keep_alive_interval(place) if keep_alive_every is None else keep_alive_every
         length = place.session_length
@@ -169,7 +170,7 @@ class APIClient(betfairlightweight.APIClient):
         self.shared_session = session
         self.end_session_on_logout = end_session_on_logout
         self.stream_address: tuple[str, int] | None = None
-        self.api_uri = session.client.api_url or place.api_url
+        self.api_uri = client.api_url or place.api_url
         self.session_timeout = every.total_seconds() * 2 / _CHECKS
         self._keep_alive_every = every.total_seconds()
         self._due = now()
