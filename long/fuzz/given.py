@@ -156,7 +156,7 @@ def environment(values: dict[str, str]) -> None:
 
 def command_line(data: bytes) -> None:
     """A command line is understood or refused; no command is carried out."""
-    arguments = data.decode(*UTF_8).split("\n")
+    arguments = data.replace(b"\0", b"").decode(*UTF_8).split("\n")  # no system passes that byte
     assert all((certificate, doctor, local, session, status))  # each has added its commands
     for each in (commands.MAIN, commands.MAIN.commands["certificate"]):
         for command in getattr(each, "commands", {}).values():
