@@ -302,6 +302,8 @@ FATES = [
         )
         for method in (READING, ORDER)
     ),
+    # The last sending counts.
+    Fate(READING, [{"kind": "status:503"}, {"kind": "lost", "times": 2}], 3),
 ]  # fmt: skip
 
 

@@ -327,6 +327,14 @@ STORIES: dict[str, list[Any]] = {
         (THEIRS, ReadLock()),
         (LockRead(done(), "L0", 1.25), Got("theirs", "adopted", 60.0)),
     ],
+    "a lease begins with the first try to take the lock, which may have landed late": [
+        (NOTHING, TAKE),
+        (8.0, BUSY, ReadLock()),
+        (LockRead(), WriteLock(mine(since=START + 8, logins=(START + 8,)), None)),
+        (16.0, CONFLICT, Wait(0.5), ReadLock()),
+        (LockRead(mine(), "L1", 16.0), ReadToken()),
+        (NOTHING, release(UNTOUCHED)),
+    ],
     "a lock that cannot be read vouches for nothing": [*FOUND, (BUSY, Ask("theirs"))],
     "the fifth login in a minute waits until the first of four is a minute old": [
         FIND_JUNK,
