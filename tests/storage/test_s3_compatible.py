@@ -18,12 +18,14 @@ from servers.script import Answer
 
 from betfair_session import ConfigurationError, StoreError
 from betfair_session.storage import open_store
+from betfair_session.storage.cloud import CloudStore, Target
 from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.tokens import is_blank
 from storage.contract import assert_conflict, create, delete, get, put, read
 
 LOCK = "token.login"
 UNMET = Says(412, "PreconditionFailed")
+BUSY = Says(503, "SlowDown")
 
 drivers = pytest.mark.parametrize("driver", ["", "obstore+"])
 
@@ -293,11 +295,12 @@ def test_a_server_that_keeps_conditions_keeps_anothers_token(
         assert (bucket.get("token"), store.atomic, store.probe) == (another, True, True)
 
 
-def test_a_server_that_cannot_be_tried_out_keeps_the_lock(s3: Cloud) -> None:
+@pytest.mark.parametrize("verb", ["PUT", "GET"])
+def test_a_server_that_cannot_be_tried_out_keeps_the_lock(s3: Cloud, verb: str) -> None:
     """The write itself was done; the next lock is the next test."""
     bucket = s3.new_bucket()
     with open_store(bucket.url(), bucket.options) as store:
-        fault = s3.fail("GET", answer=Says(503, "SlowDown"))
+        fault = s3.fail(lambda order: order.verb == verb and len(s3.orders) > 1, answer=BUSY)
         version = create(store, key=LOCK)
         assert (len(fault.met), store.probe) == (1, True)
         s3.heal()
@@ -305,3 +308,17 @@ def test_a_server_that_cannot_be_tried_out_keeps_the_lock(s3: Cloud) -> None:
         assert (store.atomic, store.probe) == (True, True)
         create(store, key=f"other-{LOCK}")
         assert (store.atomic, store.probe) == (True, False)
+
+
+def test_another_write_during_the_test_is_no_fault_of_the_server(s3: Cloud) -> None:
+    bucket = s3.new_bucket()
+    with open_store(bucket.url(), bucket.options) as store:
+        look = vars(CloudStore)["_look"]
+
+        def late(target: Target) -> object:
+            bucket.put(LOCK, b"another's")
+            return look(store, target)
+
+        vars(store)["_look"] = late
+        create(store, key=LOCK)
+        assert store.atomic

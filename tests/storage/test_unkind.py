@@ -327,6 +327,15 @@ def test_somebody_elses_words_are_no_answer(line: Line) -> None:
         all_fail(line.store, "server", calls, landed=True, version=line.version)
 
 
+@pytest.mark.parametrize("line", ["gcs", "azure"], indirect=True)
+def test_who_deletes_one_version_learns_that_it_is_gone(line: Line) -> None:
+    """Where the server says so, and not that the condition fails."""
+    (gone,) = (row for row in LANES[line.name] if row.reason == "missing")
+    line.cloud.fail("DELETE", answer=gone.answer)
+    with pytest.raises(VersionConflict):
+        line.store.delete("token", line.version, deadline=within(TIMEOUT))
+
+
 @pytest.mark.parametrize("line", ["gcs by https"], indirect=True)
 def test_googles_own_words_may_be_plain_text(line: Line) -> None:
     """As those of a download, which a header tells from a gateway's."""
