@@ -172,6 +172,21 @@ def test_a_long_streamed_answer_is_left_to_the_caller(auth: BetfairAuth, sandbox
         assert answer.raw.read(9) == b'{"junk": '
 
 
+def test_a_streamed_error_is_read_however_long(
+    betting_session: Session, stranger: Stranger
+) -> None:
+    """It may be a rejection, and it says nothing of its length."""
+    named = {"APINGException": {"errorCode": "NO_SESSION"}, "exceptionname": "APINGException"}
+    body = json.dumps({"detail": named}).encode()
+    with stranger.serving(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n" + body)) as listener:
+        host = f"localhost:{listener.port}"
+        how: Any = {"verify": stranger.bundle, "stream": True, "timeout": 30}
+        auth = BetfairAuth(betting_session, hosts=[host])
+        with pytest.raises(SessionRejected):
+            requests.post(f"https://{host}/{REST}", json={}, auth=auth, **how)
+        assert listener.connections == 2
+
+
 def test_without_a_live_session_our_own_error_comes_out(
     auth: BetfairAuth, betting_session: Session, sandbox: Sandbox
 ) -> None:
