@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from secrets_shown import assert_hidden, everything_in
-from servers.listeners import Stranger, saying
+from servers.listeners import Listener, Stranger, answer, saying
 
 from betfair_session import (
     BetfairAuth,
@@ -172,12 +173,14 @@ def test_a_long_streamed_answer_is_left_to_the_caller(auth: BetfairAuth, sandbox
         assert answer.raw.read(9) == b'{"junk": '
 
 
+NAMED = {"APINGException": {"errorCode": "NO_SESSION"}, "exceptionname": "APINGException"}
+
+
 def test_a_streamed_error_is_read_however_long(
     betting_session: Session, stranger: Stranger
 ) -> None:
     """It may be a rejection, and it says nothing of its length."""
-    named = {"APINGException": {"errorCode": "NO_SESSION"}, "exceptionname": "APINGException"}
-    body = json.dumps({"detail": named}).encode()
+    body = json.dumps({"detail": NAMED}).encode()
     with stranger.serving(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n" + body)) as listener:
         host = f"localhost:{listener.port}"
         how: Any = {"verify": stranger.bundle, "stream": True, "timeout": 30}
@@ -185,6 +188,26 @@ def test_a_streamed_error_is_read_however_long(
         with pytest.raises(SessionRejected):
             requests.post(f"https://{host}/{REST}", json={}, auth=auth, **how)
         assert listener.connections == 2
+
+
+def test_a_batch_that_is_rejected_in_part_the_second_time_is_returned(
+    betting_session: Session, stranger: Stranger
+) -> None:
+    """The rest has been carried out, so an error would hide bets."""
+    rejected, placed = {"error": {"data": NAMED}}, {"result": {"status": "SUCCESS"}}
+    told = [[rejected, rejected], [rejected, placed]]
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        listener.read_request(connection)
+        body = json.dumps(told[listener.connections - 1]).encode()
+        connection.sendall(answer(body, "Connection: close"))
+
+    with stranger.serving(serve) as listener:
+        host = f"localhost:{listener.port}"
+        auth = BetfairAuth(betting_session, hosts=[host])
+        url, how = f"https://{host}/{RPC}", {"verify": stranger.bundle, "timeout": 30}
+        found = requests.post(url, json=[READ, PLACE], auth=auth, **how)  # type: ignore[arg-type]
+    assert found.json() == told[1]
 
 
 def test_without_a_live_session_our_own_error_comes_out(
