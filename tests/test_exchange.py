@@ -270,6 +270,7 @@ FATES = [
             ([{"kind": "lost", "times": 3}], 3, "", None),
             ([{"kind": "lost"}, saying({"result": SUSPENDED, **SUSPENDED})], 2, "MARKET_SUSPENDED",
              200),
+            ([{"kind": "lost"}, refusing("TOO_MANY_REQUESTS")], 2, "TOO_MANY_REQUESTS", 200),
         )
     ),
     # Something on the way has repeated it: its reference was made for this call.
