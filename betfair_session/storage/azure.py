@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
+from .judging import fetch_once, mark_sent, mark_unsent
 from .location import proxy_for
 from .loop import READ_SECONDS, LoopStore, drivers_own, set_known
 
@@ -69,13 +70,21 @@ class AzureStore(LoopStore):
         if driver.sync_credential is not None:  # then adlfs made this one and `credential`
             await driver.credential.close()
 
-    def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
+    async def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
+        """Return the blob's client, which has an access token then if it needs one."""
+        policy: Any = getattr(driver.service_client, "_credential_policy", None)
+        fetch = getattr(policy, "_request_token", None)
+        if fetch and self._theirs is None and (policy._token is None or policy._need_new_token()):
+            mark_unsent()
+            await fetch_once(driver, lambda: fetch(*policy._scopes))
+            mark_sent()
         return driver.service_client.get_blob_client(self._bucket, name)
 
     async def _read(self, driver: Driver, name: str) -> StoredObject:
         # Not the client's download_blob: that asks for a range, which an empty blob does not have,
         # and repeats a broken download three times, whatever its settings.
-        answer, parts, headers = await self._blob(driver, name)._client.blob.download(
+        blob = await self._blob(driver, name)
+        answer, parts, headers = await blob._client.blob.download(
             cls=lambda *answer: answer, **self._once(driver)
         )
         content = bytearray()
@@ -89,7 +98,8 @@ class AzureStore(LoopStore):
         return stored(content, headers["ETag"], headers["Last-Modified"], headers["Date"])
 
     async def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> object:
-        answer = await self._blob(driver, name).upload_blob(
+        blob = await self._blob(driver, name)
+        answer = await blob.upload_blob(
             content,
             overwrite=expect is not ABSENT,
             max_concurrency=1,
@@ -98,7 +108,8 @@ class AzureStore(LoopStore):
         return answer["etag"]
 
     async def _delete(self, driver: Driver, name: str, expect: Expect) -> None:
-        await self._blob(driver, name).delete_blob(**self._once(driver, expect))
+        blob = await self._blob(driver, name)
+        await blob.delete_blob(**self._once(driver, expect))
 
     def _once(self, driver: Driver, expect: Expect = ANY) -> dict[str, Any]:
         """Return the options with which the client sends a request once, on its condition."""

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .judging import mark_sent, mark_unsent
+from .judging import fetch_once, mark_sent, mark_unsent
 from .location import proxy_for
 from .loop import LoopStore, read_start, set_known
 from .meanings import OWN_HEADERS, Refusal, check_google_token, no_credentials
@@ -97,6 +97,9 @@ class GCSStore(LoopStore):
         # In a thread: it may fetch a new access token, which would block the loop.
         mark_unsent()
         try:
+            if self._theirs is None:
+                refresh = driver.credentials.maybe_refresh
+                await fetch_once(driver, lambda: asyncio.to_thread(refresh))
             signed = await asyncio.to_thread(driver._get_headers, headers)
         except Exception as error:
             if getattr(error, "code", None) != HTTPStatus.UNAUTHORIZED:

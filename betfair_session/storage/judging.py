@@ -19,7 +19,7 @@ from . import meanings
 from .meanings import NO_FILE, Known, Sent, clean, no_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from betfair_session.process import T
 
@@ -260,6 +260,8 @@ def _names(error: BaseException) -> Iterator[str]:
         yield f"{kind.__module__.split('.', 1)[0]}:{kind.__name__}"
 
 
+_FETCH = "_betfair_session_fetch"  # a driver's attribute with the task at work
+_FETCH_SECONDS = 60.0  # then a new one is begun: this one may hang
 _unsent: ContextVar[list[bool]] = ContextVar("_unsent")
 """An empty list unless the task's request has certainly not been sent."""
 
@@ -272,6 +274,35 @@ def mark_unsent() -> None:
 def mark_sent(**_: object) -> None:
     """Note that this task's request may have been sent; also as a handler of botocore's events."""
     _unsent.get([]).clear()
+
+
+async def fetch_once(
+    driver: object, fetch: Callable[[], Awaitable[object]], *, join: bool = True
+) -> None:
+    """Fetch a driver's credentials in a task of its own, which outlives the call that began it.
+
+    Cancelled with each call, a fetch that takes longer than a call would never succeed, and might
+    leave a thread or a process behind each time. `join`: whether to wait for another call's.
+    """
+    from asyncio import Task, create_task, timeout, wait  # a local store needs none of it
+
+    async def bounded() -> None:  # without a result: asyncio logs those of tasks
+        async with timeout(_FETCH_SECONDS):
+            await fetch()
+
+    def over(done: Task[None]) -> None:
+        vars(driver).pop(_FETCH, None)  # its error holds the frames of calls, and their tokens
+        _ = done.cancelled() or done.exception()  # or asyncio would log it
+
+    task: Task[None] | None = getattr(driver, _FETCH, None)
+    if task is None or task.done():
+        task = create_task(bounded())
+        setattr(driver, _FETCH, task)
+        task.add_done_callback(over)
+    elif not join:
+        return
+    await wait([task])
+    task.result()
 
 
 async def tell_unsent(work: Awaitable[T]) -> T:

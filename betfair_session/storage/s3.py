@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .judging import mark_sent, mark_unsent
+from .judging import fetch_once, mark_sent, mark_unsent
 from .location import is_amazon
 from .loop import READ_SECONDS, LoopStore, read_start, set_known
 from .meanings import no_credentials
@@ -102,7 +102,16 @@ class S3Store(LoopStore):
             self._digests = "request_checksum_calculation" not in given
         # "Expect: 100-continue" costs a round trip, and hangs where a server does not know it.
         client.meta.events.unregister("before-call.s3", add_expect_header)
-        return driver.anon or client._request_signer._credentials is not None
+        credentials = client._request_signer._credentials
+        refresh: Any = getattr(credentials, "_refresh", None)  # of those that expire
+
+        async def refresh_once() -> None:
+            due = credentials.refresh_needed(credentials._mandatory_refresh_timeout)
+            await fetch_once(driver, refresh, join=due)
+
+        if refresh:
+            set_known(credentials, _refresh=refresh_once)
+        return driver.anon or credentials is not None
 
     @staticmethod
     async def _shut(driver: Driver) -> None:

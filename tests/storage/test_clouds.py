@@ -8,8 +8,10 @@ import contextlib
 import io
 import json
 import random
+import socket
 import sys
 import threading
+import time
 import types
 import weakref
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from unittest.mock import Mock
 
 import fsspec
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -566,6 +569,74 @@ def test_why_azures_credentials_do_not_serve_is_told(nowhere: pytest.MonkeyPatch
     shown = judge(ClientAuthenticationError(text), cloud=True).detail
     assert expired in shown
     assert_hidden(shown, "hidden1", "Environment", "PowerShell", "Trace")
+
+
+class SlowCredential:
+    """One of Azure's that a program makes, whose access token takes its time."""
+
+    def __init__(self) -> None:
+        self.over, self.asked = threading.Event(), 0
+
+    async def get_token(self, *_: str, **__: object) -> AccessToken:
+        self.asked += 1
+        await asyncio.to_thread(self.over.wait, TIMEOUT)
+        return AccessToken("t", int(time.time()) + 3600)
+
+
+@pytest.mark.parametrize("cloud", ["s3", "gs", "az"])
+def test_credentials_that_take_longer_than_a_call_arrive(
+    nowhere: pytest.MonkeyPatch, s3: Cloud, gcs: Cloud, tmp_path: Path, cloud: str
+) -> None:
+    """One fetch serves all calls, also those that gave up; a second one would pile up with it."""
+    slow, soon = SlowCredential(), (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    names = {"AccessKeyId": "k", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": soon}
+    sts = "".join(f"<{name}>{value}</{name}>" for name, value in names.items())
+    sts = f"<r><AssumeRoleWithWebIdentityResult><Credentials>{sts}</Credentials>"
+    given = {"s3": f"{sts}</AssumeRoleWithWebIdentityResult></r>".encode(), "gs": bearer(1).body}
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        listener.read_request(connection)
+        slow.over.wait(TIMEOUT)
+        connection.sendall(answer(given[cloud], "Content-Type: application/json"))
+
+    (tmp_path / "token").write_text("token")
+    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+    place = gcs.new_bucket() if cloud == "gs" else s3.new_bucket()
+    with Listener(serve) as service:
+        address, options = f"http://127.0.0.1:{service.port}", place.options
+        nowhere.setenv("AWS_ENDPOINT_URL_STS", address)
+        if cloud == "s3":
+            del options["key"], options["secret"]
+        elif cloud == "gs":
+            options["token"] = str(key_file(tmp_path, gcs, token_uri=address))
+        else:
+            options = {"account_name": "n", "account_host": "127.0.0.1:1", "credential": slow}
+        with open_store("abfs://c" if cloud == "az" else place.url(), options) as store:
+            store._driver(within(TIMEOUT))  # type: ignore[attr-defined] # a CloudStore's
+            before = set(threading.enumerate())
+            for call in ("read", "create", "read"):
+                error = failure(call, store, timeout=0.5)
+                assert (error.reason, error.landed) == ("timeout", False)
+            asked = service.connections + slow.asked
+            begun = (set(threading.enumerate()) - before for _ in poll(TIMEOUT / 3))
+            assert any(sum(each.name == "betfair-session" for each in new) <= 1 for new in begun)
+            slow.over.set()
+            if cloud == "az":
+                all_fail(store, "unreachable", ["read"])  # nobody is there
+            else:
+                assert get(store) is None
+            assert (asked, service.connections + slow.asked) == (1, 1)
+
+
+def test_a_fetch_of_credentials_that_hangs_is_begun_anew(nowhere: pytest.MonkeyPatch) -> None:
+    slow = SlowCredential()
+    nowhere.setattr("betfair_session.storage.judging._FETCH_SECONDS", 0.1)
+    options = {"account_name": "n", "account_host": "127.0.0.1:1", "credential": slow}
+    with open_store("abfs://c", options) as store:
+        all_fail(store, "timeout", ["read", "create"])
+    slow.over.set()
+    assert slow.asked == 2
 
 
 @pytest.mark.parametrize("ours", [True, False])
