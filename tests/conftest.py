@@ -42,7 +42,8 @@ def pytest_configure() -> None:
     """Drop this machine's proxies, and its settings for clouds and this library.
 
     Let programs that tests start see SIGINT, too, even if a shell started pytest with &. A shell
-    without job control lets such a process ignore SIGINT, which its children inherit.
+    without job control lets such a process ignore SIGINT, which its children inherit; nohup does so
+    with SIGHUP.
     """
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.startswith(CLOUDS) or name in NAMES:
@@ -50,6 +51,9 @@ def pytest_configure() -> None:
     os.umask(0o022)  # a file that everyone may write would be refused
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up and signal.getsignal(hang_up) is signal.SIG_IGN:
+        signal.signal(hang_up, lambda *_: None)  # pytest goes on; its children get the default
 
 
 @pytest.fixture

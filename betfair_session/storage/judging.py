@@ -291,7 +291,8 @@ async def fetch_once(
             await fetch()
 
     def over(done: Task[None]) -> None:
-        vars(driver).pop(_FETCH, None)  # its error holds the frames of calls, and their tokens
+        if vars(driver).get(_FETCH) is done:
+            del vars(driver)[_FETCH]  # its error holds the frames of calls, and their tokens
         _ = done.cancelled() or done.exception()  # or asyncio would log it
 
     task: Task[None] | None = getattr(driver, _FETCH, None)
@@ -299,7 +300,7 @@ async def fetch_once(
         task = create_task(bounded())
         setattr(driver, _FETCH, task)
         task.add_done_callback(over)
-    elif not join:
+    if not join:
         return
     await wait([task])
     task.result()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
 _CHECKSUMS = frozenset({"request_checksum_calculation", "response_checksum_validation"})
 """Settings of botocore's client."""
+
+_REGION = "x-amz-bucket-region"  # of an answer of S3's
 
 
 class S3Store(LoopStore):
@@ -61,6 +62,7 @@ class S3Store(LoopStore):
 
     def _make(self, options: dict[str, Any]) -> Driver:
         from aiobotocore.httpsession import AIOHTTPSession
+        from aiohttp import TooManyRedirects
 
         make_session = AIOHTTPSession._get_session
 
@@ -70,8 +72,16 @@ class S3Store(LoopStore):
             async def _get_session(self, proxy_url: str | None) -> Any:  # noqa: ANN401
                 session = await make_session(self, proxy_url)
                 set_known(session, _retry_connection=False)
-                # Not allow_redirects: botocore would then look for the bucket's region without end.
-                return SimpleNamespace(request=partial(session.request, max_redirects=1))
+
+                async def request(*given: Any, **named: Any) -> Any:  # noqa: ANN401
+                    answer = await session.request(*given, **named, allow_redirects=False)
+                    # botocore asks anew where S3 names the bucket's region, else without end.
+                    if 300 <= answer.status < 400 and _REGION not in answer.headers:  # noqa: PLR2004
+                        answer.close()
+                        raise TooManyRedirects(answer.request_info, (answer,))
+                    return answer
+
+                return SimpleNamespace(request=request)
 
         config = {
             "http_session_cls": OneAttempt,
@@ -103,11 +113,12 @@ class S3Store(LoopStore):
         # "Expect: 100-continue" costs a round trip, and hangs where a server does not know it.
         client.meta.events.unregister("before-call.s3", add_expect_header)
         credentials = client._request_signer._credentials
-        refresh: Any = getattr(credentials, "_refresh", None)  # of those that expire
+        # The class's own: drivers that are given one session share its credentials.
+        refresh: Any = getattr(type(credentials), "_refresh", None)  # of those that expire
 
         async def refresh_once() -> None:
             due = credentials.refresh_needed(credentials._mandatory_refresh_timeout)
-            await fetch_once(driver, refresh, join=due)
+            await fetch_once(credentials, lambda: refresh(credentials), join=due)
 
         if refresh:
             set_known(credentials, _refresh=refresh_once)
