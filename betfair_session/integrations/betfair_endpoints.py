@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import threading
 import time
@@ -33,7 +34,7 @@ from betfair_session.betfair.by_requests import no_auth
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.causes import without_frames
-from betfair_session.process.clocks import now, passed
+from betfair_session.process.clocks import bounded, now, passed
 from betfair_session.process.threads import NoThreadError, OverrunError, run_until
 from betfair_session.secret import Secret
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from betfair_session.process.clocks import Times
 
 _PORT = 443  # the stream's
-_REF_SECONDS = 60.0  # for which Betfair drops a repetition of a customerRef
+_REF_SECONDS = 80.0  # Betfair drops a repetition for 60; a sending may arrive late
 _HURRY_SECONDS = 2.0
 
 
@@ -78,14 +79,13 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
     return guard
 
 
-class _Sending(BaseEndpoint):
+class Sending(BaseEndpoint):
     """Sends the token where its URL says, and nowhere else.
 
     When Betfair calls the session invalid, the token is renewed and the call repeated once. That is
     safe for orders, too, since Betfair has not carried the call out. An order call that is 40
     seconds old by then is not repeated: the rejection is raised. Nor is one whose customerRef was
-    sent before in the last minute, by a caller that repeats it as flumine does: Betfair drops a
-    repetition for 60 seconds alone, so the caller is not held up.
+    sent a moment ago, by a caller that repeats it as flumine does: Betfair soon forgets it.
     """
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - our APIClient
@@ -99,6 +99,7 @@ class _Sending(BaseEndpoint):
         params: dict[str, Any] | None = None,
         session: requests.Session | None = None,
     ) -> Any:  # noqa: ANN401 - the original's
+        """Send a call; see the class."""
         guard = _guarded(self.client, session)
         send = partial(super().request, method, params, guard)
         order = (method or "").rpartition("/")[2] in ORDERS
@@ -118,8 +119,10 @@ class _Sending(BaseEndpoint):
             rejection = error
         if repeated:
             with contextlib.suppress(BetfairError, OverrunError, NoThreadError):
-                soon = time.monotonic() + _HURRY_SECONDS  # a login goes on after that
-                run_until(soon, lambda: self.client.renew_token(token.reveal()))
+                # A login goes on after that, but none begins once the program has ended.
+                left, soon = threading.main_thread().is_alive, time.monotonic() + _HURRY_SECONDS
+                with bounded(lambda: math.inf if left() else 0.0):
+                    run_until(soon, lambda: self.client.renew_token(token.reveal()))
             raise rejection
         self._sent.pop(ref or "", None)  # it was not carried out
         self.client.renew_token(token.reveal())
@@ -133,16 +136,23 @@ class _Sending(BaseEndpoint):
         for each, at in [*self._sent.items()]:
             if passed(at) >= _REF_SECONDS:
                 self._sent.pop(each, None)
-        return bool(ref) and self._sent.setdefault(ref or "", moment := now()) is not moment
+        if not ref:
+            return False
+        repeated = self._sent.setdefault(ref, moment := now()) is not moment
+        self._sent[ref] = moment
+        return repeated
 
 
-class _Historic(_Sending, endpoints.Historic):
+class Historic(Sending, endpoints.Historic):
+    """Historical data; a file is saved only from an answer that is one."""
+
     def download_file(
         self,
         file_path: str,
         store_directory: str | None = None,
         session: requests.Session | None = None,
     ) -> str:
+        """Save a file, and return its name."""
         guard = _guarded(self.client, session)
         save = partial(super().download_file, file_path, store_directory, guard)
         name: str = self._renewing(guard, save)
@@ -308,12 +318,3 @@ class Streaming(endpoints.Streaming):
             buffer_size=buffer_size,
             host=host,
         )
-
-
-_WITH_TOKEN = (endpoints.Betting, endpoints.Account, endpoints.Scores, endpoints.Navigation)
-SHARED: dict[str, type[Any]] = {
-    **{each.__name__.lower(): type(each.__name__, (_Sending, each), {}) for each in _WITH_TOKEN},
-    "historic": _Historic,
-    "streaming": Streaming,
-}
-"""The endpoints, by the name of an APIClient's attribute."""

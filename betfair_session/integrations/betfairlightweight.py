@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 try:
@@ -38,7 +38,7 @@ from betfair_session.keepalive import keep_alive_interval
 from betfair_session.process.clocks import later, now, reached
 from betfair_session.secret import Secret, SecretHeader
 
-from .betfair_endpoints import SHARED
+from .betfair_endpoints import Historic, Sending, Streaming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,11 @@ def _answered_by(method: str, original: type[BaseEndpoint]) -> type[BaseEndpoint
     return type(original.__name__, (original,), {"request": request})
 
 
-_OWN = {
+_WITH_TOKEN = (endpoints.Betting, endpoints.Account, endpoints.Scores, endpoints.Navigation)
+_SHARED: dict[str, type[Any]] = {
+    **{each.__name__.lower(): type(each.__name__, (Sending, each), {}) for each in _WITH_TOKEN},
+    "historic": Historic,
+    "streaming": Streaming,
     "login": _answered_by("_log_in", endpoints.Login),
     "keep_alive": _answered_by("_keep_alive", endpoints.KeepAlive),
     "logout": _answered_by("_log_out", endpoints.Logout),
@@ -174,7 +178,7 @@ class APIClient(betfairlightweight.APIClient):
         self.session_timeout = every.total_seconds() * 2 / _CHECKS
         self._keep_alive_every = every.total_seconds()
         self._due = now()
-        for name, endpoint in {**SHARED, **_OWN}.items():
+        for name, endpoint in _SHARED.items():
             setattr(self, name, endpoint(self))
         self.login_interactive = self.login
 
@@ -217,12 +221,13 @@ class APIClient(betfairlightweight.APIClient):
 
     def _log_in(self) -> dict[str, str | None]:
         with as_betfair_errors():
-            return {"sessionToken": self.shared_session.token(), "loginStatus": "SUCCESS"}
+            token = SecretHeader(self.shared_session.token())
+        return {"sessionToken": token, "loginStatus": "SUCCESS"}
 
     def _keep_alive(self) -> dict[str, str | None]:
         began = now()
         with as_betfair_errors():
-            token = self.shared_session.verify()
+            token = SecretHeader(self.shared_session.verify())
         self.set_session_token(token)
         self._due = later(began, self._keep_alive_every)
         return self._success(token)
