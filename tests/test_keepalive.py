@@ -178,8 +178,9 @@ def test_it_starts_again_after_an_interrupted_stop(
             keeping.stop()
     keeping.start()
     sandbox.release("certlogin")
-    assert len(reports.more(3)) == 3
+    went_on = reports.more(3)
     keeping.stop()
+    assert len(went_on) >= 3
 
 
 @pytest.mark.parametrize("whose", ["the session's", "the request's"])
@@ -218,7 +219,7 @@ def test_it_starts_again_while_its_thread_is_ending(
 
     monkeypatch.setattr(KeepAlive, "_rest", ending)
     keeping = KeepAlive(session, every=SOON, on_report=reports.put).start()
-    assert len(reports.more(3)) == 3
+    assert len(reports.more(3)) >= 3
     keeping.stop()
 
 
