@@ -203,9 +203,6 @@ class KeepAlive(AsyncClosable):
     def __enter__(self) -> Self:
         return self.start()
 
-    async def __aenter__(self) -> Self:
-        return self.start()
-
     def _run(self) -> None:
         told_to = False
         try:

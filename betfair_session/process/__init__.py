@@ -90,7 +90,7 @@ class AsyncClosable(Closable):
         await in_thread(self.close)
 
     async def __aenter__(self) -> Self:
-        return self
+        return self.__enter__()
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
