@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import socket
 import threading
 import time
@@ -34,7 +33,8 @@ from betfair_session.betfair.by_requests import no_auth
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.causes import without_frames
-from betfair_session.process.clocks import bounded, now, passed
+from betfair_session.process.clocks import now, passed
+from betfair_session.process.single_flight import while_wanted
 from betfair_session.process.threads import NoThreadError, OverrunError, run_until
 from betfair_session.secret import Secret
 
@@ -119,10 +119,9 @@ class Sending(BaseEndpoint):
             rejection = error
         if repeated:
             with contextlib.suppress(BetfairError, OverrunError, NoThreadError):
-                # A login goes on after that, but none begins once the program has ended.
-                left, soon = threading.main_thread().is_alive, time.monotonic() + _HURRY_SECONDS
-                with bounded(lambda: math.inf if left() else 0.0):
-                    run_until(soon, lambda: self.client.renew_token(token.reveal()))
+                soon = time.monotonic() + _HURRY_SECONDS  # a login goes on after that
+                renew = partial(while_wanted, lambda: self.client.renew_token(token.reveal()))
+                run_until(soon, renew)
             raise rejection
         self._sent.pop(ref or "", None)  # it was not carried out
         self.client.renew_token(token.reveal())

@@ -158,7 +158,7 @@ class SingleFlight(Generic[T]):
         if not here:
             try:
                 # Not a loop's own executor: that may be full of calls that wait for this one.
-                return _begin_lasting(partial(self._work, call, partial(_while_wanted, call, work)))
+                return _begin_lasting(partial(self._work, call, partial(while_wanted, work, call)))
             except IdentityUnavailable:
                 if call.leader is None:  # a task: it must not block its loop
                     raise
@@ -191,14 +191,14 @@ class SingleFlight(Generic[T]):
         call.end(result, error)
 
 
-def _while_wanted(call: _Flight[T], work: Callable[[], T]) -> T:
+def while_wanted(work: Callable[[], T], call: Outcome[Any] | None = None) -> T:
     """Do `work`; begin no login once the program ends and nobody waits for the outcome."""
     if not threading.main_thread().is_alive():  # others may go on for long
         return work()
     before = clocks.LEFT.get()
 
     def left() -> float:
-        return before() if threading.main_thread().is_alive() or call.wanted else 0.0
+        return before() if threading.main_thread().is_alive() or (call and call.wanted) else 0.0
 
     with clocks.bounded(left):
         return work()
