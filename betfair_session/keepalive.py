@@ -36,6 +36,7 @@ _MOST = timedelta(hours=1)
 _RETRY_SECONDS = (15.0, 30.0, 60.0)  # after the first, second and each later failure in a row
 _SLICE_SECONDS = 5.0  # a wait stands still while the machine sleeps, so read the clocks this often
 _BAN_SECONDS = 1200.0  # no failure forbids a login for longer, even if a clock says so
+_STOP_SECONDS = 2.0  # after which an attempt begins nothing new for a program that ends it
 _FORK_SECONDS = 5.0  # that a fork waits for the attempts under way
 
 
@@ -107,6 +108,7 @@ class KeepAlive(AsyncClosable):
         self._on_report = on_report
         self._failures = 0
         self._last: Report | None = None
+        self._until = math.inf
         self.after_fork()
         reset_in_child(self)
         self._lock = ForkSafeLock()
@@ -186,9 +188,11 @@ class KeepAlive(AsyncClosable):
     def stop(self) -> None:
         """End the thread, after the attempt under way; the session stays alive.
 
+        After two seconds the attempt begins no login, and waits for that of no other process.
         Do not call it in a signal handler: the attempt may wait for the interrupted thread.
         """
         atexit.unregister(self.stop)
+        self._until = time.monotonic() + _STOP_SECONDS
         self._stopping.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -207,7 +211,7 @@ class KeepAlive(AsyncClosable):
         told_to = False
         try:
             # Not the time of the caller who started it: this thread has a copy of its context.
-            with clocks.bounded(lambda: math.inf):
+            with clocks.bounded(self._left):
                 since = clocks.now()
                 while not (self._rest(self.run_once(), since) and self._ended()):
                     since = clocks.now()
@@ -217,6 +221,10 @@ class KeepAlive(AsyncClosable):
             self._resting.set()
             if not (told_to or self._stopping.is_set()):
                 _log.tell(CRITICAL, "%r is no longer kept alive: the thread ended", self._session)
+
+    def _left(self) -> float:
+        """Return the seconds for which the attempt under way may begin something."""
+        return self._until - time.monotonic() if self._stopping.is_set() else math.inf
 
     def _ended(self) -> bool:
         """Return whether to end, unless `start` has called `stop` off; it makes a thread then."""

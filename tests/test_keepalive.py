@@ -16,7 +16,7 @@ from typing import NoReturn
 from unittest.mock import Mock
 
 import pytest
-from front import KEY, Front, Watched
+from front import KEY, LOCK, Front, Watched
 from hand_clocks import HandClocks
 from programs import SECONDS, start
 from storage.surroundings import in_a_child
@@ -25,6 +25,7 @@ from betfair_session import (
     Blocked,
     IdentityUnavailable,
     LoginRefused,
+    LoginTimeout,
     Session,
     StoreUnavailable,
 )
@@ -141,6 +142,19 @@ def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: San
     assert not keeping.running
     assert keeping.last is not None
     assert keeping.last.ok
+
+
+def test_stopping_does_not_wait_for_another_process(
+    front: Front, session: Session, sandbox: Sandbox
+) -> None:
+    """Soon the attempt neither waits for a login nor begins one: nobody needs the token."""
+    watched = Watched(session)
+    with front.under_way("certlogin", front.session().token):
+        with KeepAlive(session) as keeping:
+            watched.wait_for_read(LOCK)
+        assert keeping.last is not None
+        assert isinstance(keeping.last.error, LoginTimeout)
+    assert sandbox.counts()["certlogin"] == 1
 
 
 def test_its_end_blocks_no_event_loop(session: Session) -> None:
