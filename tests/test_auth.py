@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger, answer, saying
 
@@ -142,6 +143,23 @@ def test_what_cannot_be_replayed_safely_is_not(auth: BetfairAuth, sandbox: Sandb
     assert "result" in post(sandbox, auth).json()
 
 
+@pytest.mark.parametrize("form", ["order", "order in a batch", "rest order"])
+def test_an_order_that_may_stand_is_not_replayed(
+    hands: HandClocks, auth: BetfairAuth, sandbox: Sandbox, form: str
+) -> None:
+    """The caller repeats one whose answer was lost; Betfair may forget it during a login."""
+    post(sandbox, auth)
+    sandbox.fault("betting", "lost")
+    with pytest.raises(requests.ConnectionError):
+        post(sandbox, auth, *FORMS[form])
+    for replayed in (False, True):
+        sandbox.expire_all()
+        answer = post(sandbox, auth, *FORMS[form])
+        assert ("INVALID_SESSION" not in answer.text) == replayed
+        assert len(sandbox.orders()) == 1
+        hands.go(100)  # so late, Betfair does not know it any more, and nor need we
+
+
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("form", ["order", "order in a batch", "rest order"])
 def test_orders_are_not_replayed_late_or_unwanted(
@@ -246,7 +264,7 @@ def test_no_redirect_takes_anything_along(
                 sandbox.clear_journal()
                 settings: dict[str, Any] = {"location": location, "status": status}
                 sandbox.fault("betting", "redirect", skip=int(replayed), **settings)
-                answer = post(sandbox, auth, PLACE, verify=bundle)
+                answer = post(sandbox, auth, verify=bundle)
                 assert (answer.status_code, len(answer.history)) == (status, int(replayed))
                 assert "other" not in sandbox.counts()
                 assert not any(entry.defects for entry in sandbox.journal())

@@ -21,7 +21,7 @@ from betfair_session.exceptions import SessionRejected
 from betfair_session.process import clocks
 from betfair_session.secret import Secret, SecretHeader
 
-from .calls import ORDER_SECONDS, ORDERS, called, rejected
+from .calls import ORDER_SECONDS, ORDERS, SentOrders, called, customer_refs, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,9 @@ class BetfairAuth(AuthBase):
 
     - a batch of which only a part was rejected: the rest has been carried out;
     - a body that is neither text nor bytes, such as a generator: it is used up;
-    - an order call later than 40 seconds after its first sending, or with `replay_orders=False`.
+    - an order call later than 40 seconds after its first sending, or with `replay_orders=False`;
+    - an order whose customerRef an earlier request sent a moment ago: that may stand, and Betfair
+      soon forgets it.
 
     In these cases the session is renewed for the next call, and the rejection is returned.
 
@@ -93,6 +95,7 @@ class BetfairAuth(AuthBase):
         self._session = checked_handle(session)
         self._hosts = _usual_hosts(session.client) if hosts is None else _checked(hosts)
         self._replay_orders = replay_orders
+        self._sent = SentOrders()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a request; requests calls this.
@@ -117,13 +120,16 @@ class BetfairAuth(AuthBase):
             refuse("hosts", message)
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
         request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
-        answered = partial(self._answered, clocks.now())
+        refs = customer_refs(request.url or "", request.body)
+        repeated = max(map(self._sent.note, refs), default=False)  # `any` would not note them all
+        answered = partial(self._answered, clocks.now(), repeated)
         request.register_hook("response", answered)  # type: ignore[no-untyped-call] # requests'
         return request
 
     def _answered(
         self,
         sent: tuple[float, float],
+        repeated: bool,  # noqa: FBT001 - bound above
         response: Response,
         **settings: Any,  # noqa: ANN401 - requests' own settings, passed on
     ) -> Response:
@@ -135,7 +141,7 @@ class BetfairAuth(AuthBase):
         request = response.request
         # Some tools take a text's content from a frame, whatever its repr shows.
         new = Secret(self._session.renew(str(request.headers[_AUTHENTICATION])))
-        if found == "partly" or not self._may_replay(request, sent):
+        if found == "partly" or repeated or not self._may_replay(request, sent):
             return response
         return _replay(response, new, settings)
 

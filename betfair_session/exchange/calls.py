@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from betfair_session.arguments import refuse
 from betfair_session.betfair.answers import decoded
 from betfair_session.exceptions import ConfigurationError, ExchangeError
-from betfair_session.process import Protocol
+from betfair_session.process import Protocol, clocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,7 @@ For 60 seconds Betfair drops a second placeOrders with the same customerRef. The
 for what may delay its arrival: name look-ups, connections, lost packets.
 """
 
+_REF_SECONDS = 80.0  # Betfair drops a repetition for 60; a sending may arrive late
 _FAMILIES = {"SportsAPING": "betting", "AccountAPING": "account"}
 _ACCOUNT = frozenset(
     {
@@ -104,13 +105,52 @@ def find_operation(method: str) -> tuple[str, str]:
 
 def called(url: str, body: object) -> list[str]:
     """Return the short names of the operations that a request calls; [] or "" if unknown."""
+    return [name for name, _ in _calls(url, body)]
+
+
+def customer_refs(url: str, body: object) -> list[str]:
+    """Return the customerRefs of the orders that a request sends."""
+    given = [params.get("customerRef") for name, params in _calls(url, body) if name in ORDERS]
+    return [ref for ref in given if isinstance(ref, str)]
+
+
+def _calls(url: str, body: object) -> list[tuple[str, dict[str, Any]]]:
+    """Return the short names and the parameters of the operations that a request calls."""
     rest = _REST.search(urlsplit(url).path)
-    if rest:
-        return [rest[1]]
     content = decoded(body) if isinstance(body, str | bytes) else []
+    if rest:
+        return [(rest[1], content if isinstance(content, dict) else {})]
     calls = content if isinstance(content, list) else [content]
-    methods = [str(call.get("method", "")) if isinstance(call, dict) else "" for call in calls]
-    return [method.rpartition("/")[2] for method in methods]
+    found = []
+    for call in [call if isinstance(call, dict) else {} for call in calls]:
+        params = call.get("params")
+        name = str(call.get("method", "")).rpartition("/")[2]
+        found.append((name, params if isinstance(params, dict) else {}))
+    return found
+
+
+class SentOrders:
+    """The customerRefs of orders that were sent in the last minute and may have been placed."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._sent: dict[str, tuple[float]] = {}
+
+    def note(self, ref: str | None) -> bool:
+        """Note that an order is sent; return whether it may stand already."""
+        mine = (clocks.steady(),)  # a wall clock that steps might have it forgotten too early
+        for each, (at,) in [*self._sent.items()]:
+            if mine[0] - at >= _REF_SECONDS:
+                self._sent.pop(each, None)
+        if not ref:
+            return False
+        repeated = self._sent.setdefault(ref, mine) is not mine
+        self._sent[ref] = mine
+        return repeated
+
+    def forget(self, ref: str | None) -> None:
+        """Note that an order was not placed."""
+        self._sent.pop(ref or "", None)
 
 
 def only_read(names: Iterable[str]) -> bool:

@@ -31,7 +31,12 @@ from betfairlightweight.streaming import BetfairStream, StreamListener
 from betfair_session.arguments import refuse
 from betfair_session.betfair.by_requests import no_auth
 from betfair_session.betfair.http import trusting
-from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
+from betfair_session.exchange.calls import (
+    ORDER_SECONDS,
+    ORDERS,
+    SentOrders,
+    session_is_invalid,
+)
 from betfair_session.process.causes import without_frames
 from betfair_session.process.clocks import now, passed
 from betfair_session.process.single_flight import while_wanted
@@ -46,10 +51,8 @@ if TYPE_CHECKING:
     from betfairlightweight.streaming import BaseListener
 
     from betfair_session.process import T
-    from betfair_session.process.clocks import Times
 
 _PORT = 443  # the stream's
-_REF_SECONDS = 80.0  # Betfair drops a repetition for 60; a sending may arrive late
 _HURRY_SECONDS = 2.0
 
 
@@ -91,7 +94,7 @@ class Sending(BaseEndpoint):
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - our APIClient
         """Prepare."""
         super().__init__(client)
-        self._sent: dict[str, Times] = {}  # customerRefs of calls that may have been carried out
+        self._sent = SentOrders()
 
     def request(
         self,
@@ -109,7 +112,7 @@ class Sending(BaseEndpoint):
         """Send; `ref` is an order's customerRef, or "" for none."""
         # Some tools take a text's content from a frame, whatever its repr shows.
         token, began = Secret(self.client.session_token or ""), now()
-        repeated = self._note(ref)
+        repeated = self._sent.note(ref)
         try:
             return send()
         except (APIError, StatusCodeError) as error:
@@ -123,23 +126,12 @@ class Sending(BaseEndpoint):
                 renew = partial(while_wanted, lambda: self.client.renew_token(token.reveal()))
                 run_until(soon, renew)
             raise rejection
-        self._sent.pop(ref or "", None)  # it was not carried out
+        self._sent.forget(ref)  # it was not carried out
         self.client.renew_token(token.reveal())
         if ref is not None and passed(began) >= ORDER_SECONDS:
             raise rejection
-        self._note(ref)
+        self._sent.note(ref)
         return send()
-
-    def _note(self, ref: str | None) -> bool:
-        """Note that an order is sent; return whether it may stand, sent in the last minute."""
-        for each, at in [*self._sent.items()]:
-            if passed(at) >= _REF_SECONDS:
-                self._sent.pop(each, None)
-        if not ref:
-            return False
-        repeated = self._sent.setdefault(ref, moment := now()) is not moment
-        self._sent[ref] = moment
-        return repeated
 
 
 class Historic(Sending, endpoints.Historic):

@@ -153,7 +153,8 @@ def test_an_order_that_may_stand_is_not_repeated_after_a_login(
         sandbox.fault("betting", fault)
         with pytest.raises(APIError):
             place(trading, "one")
-        hands.sleep(50)
+        hands.go(50)
+    hands.sleep(100)  # as a wall clock that is set anew
     sandbox.expire_all()
     with pytest.raises(APIError):
         place(trading, "one")
