@@ -91,6 +91,12 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextM
     return refused
 
 
+@pytest.fixture
+def program_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the main thread seem to have ended, while others go on."""
+    monkeypatch.setattr(threading, "main_thread", lambda: Mock(is_alive=lambda: False))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Spread the tests that wait (tests/fleet) among those that compute, for workers on few cores.
 

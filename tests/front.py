@@ -97,6 +97,12 @@ class Front:
                 self.sandbox.release(endpoint)
 
 
+def lasting() -> list[threading.Thread]:
+    """Return the library's threads for whose end Python waits."""
+    ours = [each for each in threading.enumerate() if each.name == "betfair-session"]
+    return [each for each in ours if not each.daemon]
+
+
 def joined(flight: SingleFlight[Any]) -> SimpleQueue[None]:
     """Return a queue that gets an entry for each caller that joins another's call from now on."""
     callers, enter = SimpleQueue[None](), flight._enter

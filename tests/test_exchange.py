@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 from betfairlightweight.exceptions import APIError
-from front import Front, Watched, let_finish
+from front import Front, Watched, lasting, let_finish
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger
@@ -425,6 +425,13 @@ def test_a_failed_renewal_does_not_hide_that_bets_may_stand(
     assert error.landed
     assert isinstance(error.__cause__, LoginRefused)
     assert len(sandbox.orders()) == 1
+
+
+@pytest.mark.usefixtures("program_ended")
+def test_a_login_for_a_call_outlasts_the_programs_end(exchange: Exchange, front: Front) -> None:
+    """Its caller's thread may give up, and be the last one."""
+    with front.under_way("certlogin", lambda: exchange.call(READING)):
+        assert lasting()
 
 
 @pytest.mark.parametrize("held", ["betting", "certlogin, rejected", "certlogin, first"])

@@ -230,7 +230,7 @@ class _Budget:
         try:
             # In that thread's context alone: an interruption could leave it set in this one.
             bounded: Callable[[], Response] = clocks.bounded(self.left)(send)
-            return run_until(time.monotonic() + self.seconds, bounded)
+            return run_until(time.monotonic() + self.seconds, bounded, may_log_in=True)
         except Exception as error:
             # In this order, as the thread that sends notes an answer before it counts it as known.
             self.lost, answer = self.unknown, self.answer

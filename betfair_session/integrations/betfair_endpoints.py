@@ -124,7 +124,7 @@ class Sending(BaseEndpoint):
             with contextlib.suppress(BetfairError, OverrunError, NoThreadError):
                 soon = time.monotonic() + _HURRY_SECONDS  # a login goes on after that
                 renew = partial(while_wanted, lambda: self.client.renew_token(token.reveal()))
-                run_until(soon, renew)
+                run_until(soon, renew, may_log_in=True)
             raise rejection
         self._sent.forget(ref)  # it was not carried out
         self.client.renew_token(token.reveal())

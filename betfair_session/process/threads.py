@@ -156,13 +156,15 @@ def begin(work: Callable[[], T], *, daemon: bool = True) -> Outcome[T]:
     return outcome
 
 
-def run_until(deadline: float, work: Callable[[], T]) -> T:
+def run_until(deadline: float, work: Callable[[], T], *, may_log_in: bool = False) -> T:
     """Do `work` in its own thread and wait for it until `deadline`, or raise OverrunError.
 
     A read timeout starts anew with every byte, and some drivers have none, so only another thread
-    guarantees an end.
+    guarantees an end. If the work `may_log_in`, the end of the program does not cut that off.
     """
-    outcome = begin(work)
+    # While the program runs, a daemon that logs in has a lasting thread do it (single_flight.py).
+    lasts = may_log_in and not threading.main_thread().is_alive()
+    outcome = begin(work, daemon=not lasts or threading.current_thread().daemon)
     if not outcome.wait(deadline):
         raise OverrunError
     return outcome.result()

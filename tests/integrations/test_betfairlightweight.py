@@ -15,7 +15,7 @@ import pytest
 import requests
 from betfairlightweight import BetfairError, filters, resources
 from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeError
-from front import Front
+from front import Front, lasting
 from hand_clocks import HandClocks
 from programs import run
 from secrets_shown import assert_hidden, everything_in
@@ -163,6 +163,20 @@ def test_an_order_that_may_stand_is_not_repeated_after_a_login(
     assert len(sandbox.orders()) == 1
     sandbox.expire_all()
     assert place(trading, "two").status == "SUCCESS"  # which may be repeated at once
+
+
+@pytest.mark.usefixtures("program_ended")
+def test_a_login_for_an_order_outlasts_the_programs_end(
+    front: Front, sandbox: Sandbox, trading: APIClient
+) -> None:
+    """The thread that trades gives up soon, and may be the last one."""
+    sandbox.fault("betting", "lost")
+    with pytest.raises(APIError):
+        place(trading)
+    sandbox.expire_all()
+    with front.under_way("certlogin", lambda: place(trading)) as call:
+        assert lasting()
+    assert isinstance(call.exception(), APIError)
 
 
 def test_a_second_rejection_is_raised(sandbox: Sandbox, trading: APIClient) -> None:
