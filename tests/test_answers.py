@@ -144,6 +144,14 @@ def test_what_an_answer_means(name: str, body: object, expected: Any) -> None:  
         assert told == ("ACCOUNT_NOW_LOCKED", "account", {})
 
 
+@pytest.mark.parametrize("name", ["keepAlive", "login"])
+def test_an_answer_that_says_two_things_is_not_clear(name: str) -> None:
+    """Whichever member a reader takes."""
+    said = ('"status": "SUCCESS", "token": "new"', '"status": "FAIL", "error": "NO_SESSION"')
+    for body in (f"{{{said[0]}, {said[1]}}}", f"{{{said[1]}, {said[0]}}}"):
+        assert isinstance(readings(Answer(200, body.encode()))[name], IdentityUnavailable)
+
+
 def test_a_code_that_repeats_a_secret_is_not_shown() -> None:
     sent = (Secret("HUNTER2"), Secret("CLOSED"))
     for code, told in (("HUNTER2", "UNKNOWN"), ("HUNTER3", "HUNTER3"), ("CLOSED", "CLOSED")):

@@ -73,14 +73,22 @@ def is_transient(status_code: int) -> bool:
     return status_code == _TOO_MANY or status_code >= _SERVER_ERROR
 
 
-def decoded(text: str | bytes | bytearray) -> Any:  # noqa: ANN401 - JSON
-    """Decode JSON; return None for anything else."""
+def decoded(text: str | bytes | bytearray, **how: Any) -> Any:  # noqa: ANN401 - JSON
+    """Decode JSON, `how` as json.loads takes it; return None for anything else."""
     import json  # not needed while a token is trusted
 
     try:
-        return json.loads(text)
+        return json.loads(text, **how)
     except (ValueError, RecursionError):
         return None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members; one that says two things says nothing clearly."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
 
 
 class Answer:
@@ -108,7 +116,7 @@ class Answer:
 
     def fields(self, token: str, *codes: str) -> tuple[Secret | None, list[str]] | None:
         """Return a JSON object's token and codes, each if it looks like one; None if no object."""
-        value = decoded(self.body)
+        value = decoded(self.body, object_pairs_hook=_unique)
         if not isinstance(value, dict):
             return None
         found, *told = map(value.get, (token, *codes))
