@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from programs import CLI, SECONDS, cli, start
 from secrets_shown import assert_hidden
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Order
-from servers.listeners import Listener, saying
+from servers.listeners import Listener, Stranger, saying
 from servers.objects import Bucket
 from servers.script import Answer
 
@@ -408,6 +409,21 @@ def test_what_betfair_may_answer(command: CommandLine, sandbox: Sandbox, number:
     assert ("account" in found.states("not checked")) == ("token" in problems)
     assert "certlogin" not in sandbox.counts()
     assert os.listdir(command.store) == [KEY]
+
+
+def test_a_host_that_asks_for_the_certificate_is_there(
+    command: CommandLine, stranger: Stranger
+) -> None:
+    """The doctor shows none: the host would learn whose it is."""
+    stranger.tls.verify_mode = ssl.CERT_REQUIRED
+    # By a later version the request is under way when the server says so, and may hide its word.
+    stranger.tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    with stranger.serving(saying(b"HTTP/1.1 200 OK\r\n\r\n")) as listener:
+        url = f"https://localhost:{listener.port}/"
+        bundle = {"BETFAIR_CA_BUNDLE": stranger.bundle}
+        found = command.doctor(BETFAIR_IDENTITY_CERT_URL=url, **bundle)
+        assert (found.code, found.of("certlogin")["state"]) == (0, "ok")
+        assert command.doctor(BETFAIR_IDENTITY_URL=url, **bundle).states("problem") == ["identity"]
 
 
 def test_a_dead_token_is_left_alone(command: CommandLine, sandbox: Sandbox) -> None:

@@ -614,12 +614,19 @@ def unproven(code: int) -> ssl.SSLCertVerificationError:
     return error
 
 
+def wants_certificate() -> ssl.SSLError:
+    error = ssl.SSLError(1, "alert")
+    error.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
         (requests.ConnectTimeout(ConnectTimeoutError()), ""),
         (requests.exceptions.SSLError(unproven(10)), ""),  # expired
         *((requests.exceptions.SSLError(unproven(code)), "untrusted") for code in (18, 19, 20, 21)),
+        (requests.exceptions.SSLError(wants_certificate()), "client-certificate"),
     ],
 )
 def test_what_is_told_where_no_connection_was_made(error: Exception, reason: str) -> None:

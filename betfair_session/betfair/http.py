@@ -48,6 +48,8 @@ _HEADERS = {**ACCEPT, "User-Agent": "betfair-session"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # OpenSSL's verify codes for a certificate that no trusted authority has signed.
 _NO_AUTHORITY = {18, 19, 20, 21}
+# OpenSSL's reasons (of TLS 1.3 and 1.2) for a server that ends a handshake without a certificate.
+_WANTS_ONE = {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"}
 _PATH = "!$%&'()*+,/:;=@[]"  # sent unquoted in a path
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB = 47  # zlib's wbits: it detects which
@@ -81,7 +83,9 @@ class Failure(NamedTuple):
             isinstance(cause, NoThreadError | OutOfTime) or hasattr(cause, "unconnected")
             for cause in causes
         )
-        return cls(detail, not unsent, "untrusted" if untrusted else "")
+        wants_one = any(str(getattr(cause, "reason", "")) in _WANTS_ONE for cause in causes)
+        reason = "untrusted" if untrusted else "client-certificate" if wants_one else ""
+        return cls(detail, not unsent, reason)
 
 
 @contextmanager

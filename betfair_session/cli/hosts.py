@@ -44,6 +44,7 @@ _ADVICE = {
         "find out what answers in its place, such as a company's proxy or a virus scanner, and "
         "whether you trust it"
     ),
+    "client-certificate": "find out what answers here: Betfair asks for no certificate",
     "bundle": "give a file of whole PEM blocks, or a directory, as BETFAIR_CA_BUNDLE",
     "proxy-407": "put user and password into the proxy's URL, as in http://user:password@proxy:3128",
     "proxy-403": "allow this host in the proxy, or name it in NO_PROXY",
@@ -119,6 +120,8 @@ def _ask(name: str, endpoint: Endpoint, case: Case, *, verify: bool | str) -> Fi
         # What certlogin's host answers to a keepAlive is undocumented: any form of answer will do.
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
+        if (name, error.reason) == ("certlogin", "client-certificate"):
+            return Finding(name, "ok", f"{endpoint.host} asks for a client certificate")
         return problem(name, error, "" if error.status_code else _ADVICE[error.reason])
     except BetfairSessionError as error:
         return problem(name, error)
