@@ -84,6 +84,13 @@ def checked_seconds(value: float, name: str = "timeout") -> float:
     return min(seconds, _LONGEST_SECONDS)
 
 
+def checked_flag(value: bool, name: str) -> bool:  # noqa: FBT001 - any argument
+    """Return True or False; a variable's text, such as "0", would count as True."""
+    if not isinstance(value, bool):
+        refuse(name, f"{name} must be True or False, not a {type(value).__name__}")
+    return value
+
+
 def deadline_of(timeout: float | None, usual: float) -> float:
     """Return the deadline, by `time.monotonic`, of a call with a timeout, or the usual one."""
     return time.monotonic() + (usual if timeout is None else checked_seconds(timeout))

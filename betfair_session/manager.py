@@ -7,6 +7,7 @@ import time
 from .arguments import (
     check_runs,
     checked_client,
+    checked_flag,
     checked_hook,
     checked_options,
     checked_seconds,
@@ -105,10 +106,10 @@ class SessionManager(AsyncClosable):
             password=password,
             login_timeout=checked_seconds(login_timeout, "login_timeout"),
             lease=checked_lease(lease),
-            interactive=interactive or two_step is not None,
+            interactive=checked_flag(interactive, "interactive") or two_step is not None,
             two_step=two_step,
             verify_every=checked_window(verify_every, length, share=share_verification),
-            share_verification=share_verification,
+            share_verification=checked_flag(share_verification, "share_verification"),
             on_event=on_event,
         )
         # By store, and by store and key; storage options cannot be part of a dict's key.

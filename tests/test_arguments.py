@@ -163,6 +163,18 @@ REFUSED: list[tuple[Callable[..., object], str, tuple[object, ...]]] = [
     (exchange, "api_url", ("http://höst/", "https://höst/", None)),
     (exchange, "proxies", (5,)),
     (auth, "hosts", NO_HOSTS),
+    # A variable's text, which would count as True.
+    *(
+        (make, name, ("0", "false", "", None, 1))
+        for make, name in (
+            (manager, "interactive"),
+            (partial(manager, verify_every=LONG), "share_verification"),
+            (exchange, "replay_orders"),
+            (partial(BetfairAuth, handle(), hosts=["x"]), "replay_orders"),
+            (call, "rest"),
+            (partial(APIClient, BOT()), "end_session_on_logout"),
+        )
+    ),
     (call, "method", NO_METHODS),
     (call, "params", ([1], "", {"filter": object()}, {"price": float("nan")})),
     (call, "timeout", (0, "3", timedelta(seconds=3))),

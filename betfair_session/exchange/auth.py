@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from requests.auth import AuthBase
 
-from betfair_session.arguments import checked_handle, refuse
+from betfair_session.arguments import checked_flag, checked_handle, refuse
 from betfair_session.betfair.answers import decoded
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.exceptions import SessionRejected
@@ -89,12 +89,13 @@ class BetfairAuth(AuthBase):
             replay_orders: whether order calls, too, are sent again.
 
         Raises:
-            ConfigurationError: `session` is no handle, or a host is none; or there is neither
-                `hosts` nor the client's `api_url`, and its `identity_url` is not Betfair's.
+            ConfigurationError: `session` is no handle, `replay_orders` no bool, or a host is none;
+                or there is neither `hosts` nor the client's `api_url`, and its `identity_url` is
+                not Betfair's.
         """
         self._session = checked_handle(session)
         self._hosts = _usual_hosts(session.client) if hosts is None else _checked(hosts)
-        self._replay_orders = replay_orders
+        self._replay_orders = checked_flag(replay_orders, "replay_orders")
         self._sent = SentOrders()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from betfair_session.arguments import (
+    checked_flag,
     checked_handle,
     checked_proxies,
     checked_seconds,
@@ -104,7 +105,7 @@ class Exchange(Closable):
         self._base = base
         self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
-        self._replays_orders = replay_orders
+        self._replays_orders = checked_flag(replay_orders, "replay_orders")
         self.requests = OwnSession(
             _ResendingAdapter(self._timeout),
             verify=client.verify if verify is None else checked_verify(verify),
@@ -155,7 +156,7 @@ class Exchange(Closable):
         seconds = self._timeout if timeout is None else checked_seconds(timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
-        number = None if rest else next(_NUMBERS)
+        number = None if checked_flag(rest, "rest") else next(_NUMBERS)
         body = _encoded(method, params, number)
         path = f"rest/v1.0/{name}/" if rest else "json-rpc/v1"
         url = f"{self._base}{service}/{path}"

@@ -31,7 +31,7 @@ from betfairlightweight import endpoints
 from betfairlightweight.exceptions import BetfairError
 
 import betfair_session.exceptions as ours
-from betfair_session.arguments import checked_handle, checked_interval, refuse
+from betfair_session.arguments import checked_flag, checked_handle, checked_interval, refuse
 from betfair_session.betfair.by_requests import OwnSession
 from betfair_session.betfair.jurisdictions import is_betfairs
 from betfair_session.keepalive import keep_alive_interval
@@ -153,8 +153,8 @@ class APIClient(betfairlightweight.APIClient):
                 another session length; None for what the jurisdiction needs.
 
         Raises:
-            ConfigurationError: `session` is no handle, or `keep_alive_every` is not above 0, or
-                too long for a session.
+            ConfigurationError: `session` is no handle, `end_session_on_logout` is no bool, or
+                `keep_alive_every` is not above 0, or too long for a session.
         """
         client = checked_handle(session).client
         place = client.jurisdiction
@@ -172,7 +172,8 @@ class APIClient(betfairlightweight.APIClient):
         longest = None if length is None else length * _CHECKS / (_CHECKS + 1)
         every = checked_interval(every, "keep_alive_every", longest)
         self.shared_session = session
-        self.end_session_on_logout = end_session_on_logout
+        name = "end_session_on_logout"
+        self.end_session_on_logout = checked_flag(end_session_on_logout, name)
         self.stream_address: tuple[str, int] | None = None
         self.api_uri = client.api_url or place.api_url
         self.session_timeout = every.total_seconds() * 2 / _CHECKS
