@@ -28,12 +28,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from .betfair.identity import IdentityClient
     from .events import Event
     from .storage import Store
     from .storage.contract import TokenStore
+
+    # The storage options, the store that was opened with them, and its handles by their keys.
+    _Place: TypeAlias = tuple[dict[str, Any], TokenStore, dict[str, Session]]
 
 _LEAST_SECONDS = 0.001  # left to a call when opening its store took all its time
 
@@ -112,9 +115,8 @@ class SessionManager(AsyncClosable):
             share_verification=checked_flag(share_verification, "share_verification"),
             on_event=on_event,
         )
-        # By store, and by store and key; storage options cannot be part of a dict's key.
-        self._stores: dict[Any, list[tuple[dict[str, Any], TokenStore]]] = {}
-        self._handles: dict[Any, list[tuple[dict[str, Any], Session]]] = {}
+        # By store, as it was given; storage options cannot be part of a dict's key.
+        self._places: dict[Any, list[_Place]] = {}
         self._lock = ForkSafeLock()
 
     @property
@@ -199,21 +201,20 @@ class SessionManager(AsyncClosable):
     def _known(self, store: Store, key: str, given: Mapping[str, Any] | None) -> Session | None:
         """Return the handle for one place, if it has been made."""
         try:
-            known = self._handles.get((store, key), ())
+            for options, _, handles in self._places.get(store, ()):
+                if not (options or given) or options == given:
+                    return handles.get(key)
         except TypeError:  # one of them cannot be hashed, as `_open` will say
-            return None
-        for options, session in known:
-            if not (options or given) or options == given:
-                return session
+            pass
         return None
 
-    def _opened(self, store: Store, options: dict[str, Any]) -> TokenStore | None:
-        """Return the store for these arguments, if it has been opened."""
+    def _place(self, store: Store, options: dict[str, Any]) -> _Place | None:
+        """Return the store for these arguments and its handles, if it has been opened."""
         try:
-            known = self._stores.get(store, ())
+            known = self._places.get(store, ())
         except TypeError:  # it cannot be hashed
             refuse("store", f"a store cannot be a {type(store).__name__}")
-        return next((opened for those, opened in known if those == options), None)
+        return next((place for place in known if place[0] == options), None)
 
     def _open(
         self, store: Store, key: str, given: Mapping[str, Any] | None, timeout: float | None
@@ -221,30 +222,28 @@ class SessionManager(AsyncClosable):
         """Make the handle for one place; return it, and the seconds that the call has left."""
         deadline = deadline_of(timeout, self._account.login_timeout)
         options, name = checked_options(given), check_key(key)
-        opened = self._opened(store, options)
-        if opened is None:
+        place, mine = self._place(store, options), None
+        if place is None:
             # Outside the lock, so that callers for other stores do not wait for this driver.
             seconds = min(deadline - time.monotonic(), self._account.lease.store_deadline)
             mine = open_store(store, options, timeout=seconds)
-            with self._lock.mine():
-                opened = self._opened(store, options)
-                if opened is None:
-                    opened = mine
-                    self._stores.setdefault(store, []).append((options, mine))
-            if opened is not mine:  # another thread was faster
-                mine.close()
-            elif not mine.atomic:
-                log.tell(
-                    WARNING,
-                    "%s is not known to support a shared login, so each process logs in by "
-                    "itself; see backends.md for stores that share one login",
-                    mine.label,
-                )
+            place = (options, mine, {})
         with self._lock.mine():
-            session = self._known(store, name, options)
-            if session is None:
-                session = Session(self._account, opened, name)
-                self._handles.setdefault((store, name), []).append((options, session))
+            known = self._place(store, options)
+            if known is None:  # it is new, or `close` has just forgotten it
+                self._places.setdefault(store, []).append(place)
+            _, opened, handles = known or place
+            session = handles.get(name) or Session(self._account, opened, name)
+            handles[name] = session
+        if mine is not None and mine is not opened:  # another thread was faster
+            mine.close()
+        elif mine is not None and not mine.atomic:
+            log.tell(
+                WARNING,
+                "%s is not known to support a shared login, so each process logs in by "
+                "itself; see backends.md for stores that share one login",
+                mine.label,
+            )
         return session, max(deadline - time.monotonic(), _LEAST_SECONDS)
 
     def logout(
@@ -268,14 +267,10 @@ class SessionManager(AsyncClosable):
     def close(self) -> None:
         """Close the stores that were opened; the client stays open: it belongs to the caller."""
         with self._lock.mine():
-            known = [each for places in self._handles.values() for each in places]
-            # A store may have no handle yet, and a handle be made after an earlier close.
-            stores = [session.store for _, session in known]
-            stores += [store for places in self._stores.values() for _, store in places]
-            self._handles.clear()
-            self._stores.clear()
-        for store in {id(store): store for store in stores}.values():
-            store.close()
+            places = [place for known in self._places.values() for place in known]
+            self._places.clear()
+        for _, opened, _ in places:
+            opened.close()
 
     def __repr__(self) -> str:
         account = vars(self).get("_account")  # missing if it was never wholly made
