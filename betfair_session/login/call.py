@@ -16,7 +16,6 @@ from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
 from .errors import moment
-from .lock import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from .account import LeaseSettings
     from .errors import Errors
-    from .lock import Memory
+    from .lock import Lock, Memory
 
 SHORT = 15.0
 """Seconds for which no login is made after one that got no answer."""
@@ -85,7 +84,7 @@ class Call:
         self.token: do.Token = None
         self.version: str | None = None
         self.fingerprint = ""
-        self.lock: Lock | None = None
+        self.lock = locks.NONE
         self.recalled: Lock | None = None  # what an earlier call of this process still owed
         self.lock_version: str | None = None
         self.lock_age: float | None = None
@@ -112,8 +111,8 @@ class Call:
 
         If another process took it while this call tried to, go on with a new nonce.
         """
-        changed = read.version != self.lock_version or self.lock is None
-        if changed and read.lock and read.lock.nonce != self.nonce and self.started:
+        changed = read.version != self.lock_version
+        if changed and read.version and read.lock.nonce != self.nonce and self.started:
             # So that a late write is not mistaken for a new attempt.
             self.nonce, self.started = self.clock.nonce(), None
         if changed:
@@ -146,18 +145,18 @@ class Call:
         """Return whether this most likely is the first login: that saves reading the lock."""
         # Without conditions, the write would replace a lock that says not to log in.
         unsafe = not (self.atomic and self.proven)
-        if unsafe or self.version is not None or self.lock or self.polls or self.memory.owed:
+        if unsafe or self.version or self.lock_version or self.polls or self.memory.owed:
             return False
         # With too little time for a login, the lock may tell who is making one.
         return self._login_seconds() > 0 or not self._left()
 
     def _reread_for_lock(self) -> bool:
         """Return whether the token was read right after the lock, because of what that says."""
-        return self.lock is not None and self.reread == self.lock_version
+        return self.reread is not None and self.reread == self.lock_version
 
     def _lock_to_take(self) -> Lock:
         """Return the lock that was read, with this call as its holder."""
-        before, now = self.lock or Lock(locks.DONE), self.clock.server()
+        before, now = self.lock, self.clock.server()
         gone = before.state == locks.HELD and self.atomic  # its token may still land
         return before._replace(
             state=locks.HELD,
@@ -217,14 +216,16 @@ class Call:
             return self.errors.timeout(self.lock)
         return self.trouble
 
-    def _taken(self) -> Lock:
-        """Return the lock as this call has taken it."""
-        assert self.lock is not None
-        return self.lock
-
     def _failed(self, wait: float, login_class: str, status: str = "") -> Lock:
         """Return the lock after a failed login; the next may be tried after `wait` seconds."""
-        return self._taken().failed(self.clock.server(), wait, login_class, status)
+        now = self.clock.server()
+        return self.lock._replace(
+            state=locks.FAILED,
+            status=status,
+            login_class=login_class,
+            since=now,
+            not_before=now + wait,
+        )
 
     def _elapsed(self, since: Times) -> float:
         """Return the seconds since then, by the clock that advanced more: one may stand still."""
@@ -247,7 +248,7 @@ class Call:
 
     def _owned_by(self, nonce: str) -> bool:
         """Return whether the lock, as last seen, is held under a nonce."""
-        return bool(self.lock and self.lock.state == locks.HELD and self.lock.nonce == nonce)
+        return self.lock.state == locks.HELD and self.lock.nonce == nonce
 
     def _owes_this_lock(self) -> bool:
         """Return whether an earlier call of this process ended without giving this lock back."""
@@ -259,9 +260,6 @@ class Call:
     def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
         """Return what the lock that was read allows; raise if an earlier login forbids another."""
         lock = self.lock
-        if lock is None:
-            self._respect_memory()
-            return "take"
         if lock.state == locks.HELD:
             if self.started and lock.nonce == self.nonce:
                 return "mine"  # the answer to this call's write was lost
@@ -273,15 +271,15 @@ class Call:
                 return "look again"  # a login ended after the token was read
             if lock.published and locks.younger(self.lock_age, SETTLING):
                 return "wait"
-        self._respect(lock)
+        self._respect()
         return "take"
 
-    def _respect(self, lock: Lock) -> None:
+    def _respect(self) -> None:
         """Raise if a failed login, or too many logins, forbid another one now.
 
         Otherwise note whether the token that Betfair rejected was `young`.
         """
-        now = self.clock.server()
+        lock, now = self.lock, self.clock.server()
         why, left = lock.forbids(now, self.lock_age, self.settings.logins_per_minute)
         if why != "refused":
             self._respect_memory()
@@ -300,7 +298,7 @@ class Call:
         if owed is None:
             return
         left = owed.refused_for(self.clock.server(), self.memory.age(self.clock.now()))
-        noted = lock is not None and (lock.nonce == owed.nonce or lock.since > owed.since)
+        noted = lock.nonce == owed.nonce or lock.since > owed.since
         if left and not noted:
             raise self.errors.remembered(owed, self._wall_in(left))
         self.memory.owed = None
@@ -310,11 +308,11 @@ class Call:
         if isinstance(error, LoginRefused):
             from betfair_session.betfair.login_status import after_refusal
 
-            wait, count = after_refusal(error.login_class, self._taken().refusals)
+            wait, count = after_refusal(error.login_class, self.lock.refusals)
             self.mine = self._failed(wait, error.login_class, error.status)._replace(refusals=count)
         elif isinstance(error, IdentityUnavailable) and error.sent:
             self.mine = self._failed(SHORT, "unknown")
         else:
-            self.mine = self._taken().untouched()  # it was never sent
+            self.mine = self.lock.untouched()  # it was never sent
             return
         error.not_before = moment(self._wall_in(self.mine.not_before - self.mine.since))

@@ -10,13 +10,13 @@ import math
 
 from betfair_session.process import NamedTuple
 
+from . import lock as locks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
 
     from betfair_session.process.clocks import Times
-
-    from .lock import Lock
 
     Token: TypeAlias = Any  # a Secret; the explorer uses plain names
 
@@ -39,7 +39,7 @@ class WriteLock(NamedTuple):
     `gives_back`: this ends the call's hold of it. `conditional` False: write it in any case.
     """
 
-    lock: Lock
+    lock: locks.Lock
     version: str | None
     gives_back: bool = False
     conditional: bool = True
@@ -89,9 +89,9 @@ class TokenRead(NamedTuple):
 
 
 class LockRead(NamedTuple):
-    """The lock object (None when missing), its version, and its age by the store's clock."""
+    """The lock object, its version (None when missing), and its age by the store's clock."""
 
-    lock: Lock | None = None
+    lock: locks.Lock = locks.NONE
     version: str | None = None
     age: float | None = None
 

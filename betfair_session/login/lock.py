@@ -139,16 +139,6 @@ class Lock(NamedTuple):
         known = self.state == DONE and self.published == fingerprint != ""
         return known and younger(age, FRESH)
 
-    def failed(self, now: float, wait: float, login_class: str, status: str = "") -> Lock:
-        """Return the lock after a failed login; for `wait` seconds no other is tried."""
-        return self._replace(
-            state=FAILED,
-            status=status,
-            login_class=login_class,
-            since=now,
-            not_before=now + wait,
-        )
-
     def untouched(self) -> Lock:
         """Return the lock of a holder that made no login."""
         return self._replace(state=DONE, logins=self.logins[:-1])
@@ -164,6 +154,9 @@ def younger(age: float | None, seconds: float) -> bool:
     """Return whether an age is at most so many seconds; one from the future is not."""
     return age is not None and -MARGIN <= age <= seconds
 
+
+NONE = Lock(DONE)
+"""What a missing object counts as: no login has been made yet."""
 
 JUNK = Lock(HELD)
 """What unreadable content counts as: held by an unknown process, for JUNK_TTL seconds."""

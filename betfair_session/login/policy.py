@@ -51,7 +51,7 @@ class SharedLogin(Call):
                 raise NeedsLoginError
             if not (yield from self._acquire_lock()):  # steps 3 to 5
                 continue
-            self.mine = self._taken().untouched()
+            self.mine = self.lock.untouched()
             try:
                 yield from self._log_in()  # steps 6 to 9
             except Exception as error:  # noqa: BLE001 - it is raised below
@@ -99,7 +99,7 @@ class SharedLogin(Call):
                 self._see_lock((yield do.ReadLock()))
             except StoreError:
                 self.looked = (0.0, 0.0)  # the lock as read earlier may be out of date
-        return bool(self.lock and self.lock.vouches_for(self.fingerprint, self.lock_age))
+        return self.lock.vouches_for(self.fingerprint, self.lock_age)
 
     # --- steps 3 to 5: the lock ------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class SharedLogin(Call):
             raise self.errors.timeout(self.lock)
         pause = min(0.25 * 1.5**self.polls, self.longest_wait) * self._slower()
         self.polls, self.crowd = self.polls + 1, max(self.crowd - 1, 0)
-        yield do.Wait(min(pause, self._left()), self.lock.owner if self.lock else "")
+        yield do.Wait(min(pause, self._left()), self.lock.owner)
         if self.polls % 2:
             self.reread = None
         return bool(self.polls % 2)
@@ -243,13 +243,13 @@ class SharedLogin(Call):
             if self.version != self.base and not self._useless():  # another's token is there
                 if not self.may_land:
                     yield do.LogOut(self.new)
-                self.new, self.mine = None, self._taken().finished("")
+                self.new, self.mine = None, self.lock.finished("")
                 return
             self.base = self.version
             if self.sends >= SENDS and not self._in_crowd(self.failure):
                 yield from self._give_up(sure=not self.may_land)
             yield self._pause(self.sends, self._gap())
-        self.mine = self._taken().finished(self.new_fingerprint)
+        self.mine = self.lock.finished(self.new_fingerprint)
 
     def _read_back(self) -> Steps[bool]:
         """Read the token after its write seemed to fail; return whether the read worked."""
@@ -295,7 +295,7 @@ class SharedLogin(Call):
         except StoreError:
             return False
         held = self._owned_by(self.mine.nonce)
-        if not held and self.lock and self.lock.nonce == self.mine.nonce:
+        if not held and self.lock.nonce == self.mine.nonce:
             self.memory.owed = None  # an earlier try has landed
         return held  # if it was taken over, this process alone remembers a refusal
 
@@ -316,5 +316,5 @@ class SharedLogin(Call):
                 self._see_lock((yield do.ReadLock()))
         if self.started and self._owned_by(self.nonce):
             if self.mine.state == locks.HELD:
-                self.mine = self._taken().untouched()
+                self.mine = self.lock.untouched()
             yield from self._give_back()

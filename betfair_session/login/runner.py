@@ -212,7 +212,7 @@ class Runner:
         version = effect.version if effect.conditional else ANY
         written = self._write(self._key + LOCK_SUFFIX, locks.encode(lock), version)
         before, taken = self.login.lock, lock.state == locks.HELD
-        if taken and before and before.state == locks.HELD and effect.conditional:
+        if taken and before.state == locks.HELD and effect.conditional:
             self._report("lease taken over", self.login.lock_age or 0.0, before.owner)
         return do.Written(written, honest=self._store.atomic)
 

@@ -77,7 +77,7 @@ class Ledger(Truth):
             return
         taken = self.store.objects[LOCK_KEY].at
         # The first login of all may be counted by a clock that no answer has set right yet.
-        counted = login.lock.logins[-1] if login.lock and login.lock.logins else 0.0
+        counted = login.lock.logins[-1] if login.lock.logins else 0.0
         if abs(counted - taken) > FROM_COUNTING_TO_LOGIN:
             return
         window = BRAKE_WINDOW - FROM_COUNTING_TO_LOGIN

@@ -101,7 +101,7 @@ class Replica:
         """Let time pass; with `still`, the process's monotonic clock does not notice."""
         login, memory, felt = self.login, self.login.memory, 0.0 if still else seconds
         login.deadline -= felt
-        login.lock = later_lock(login.lock, seconds) if login.lock else None
+        login.lock = later_lock(login.lock, seconds)
         login.mine = later_lock(login.mine, seconds)
         login.lock_since -= felt
         memory.owed = later_lock(memory.owed, seconds) if memory.owed else None
@@ -195,7 +195,7 @@ def seen(way: Way) -> Local:
     login.memory, owed = copy.copy(login.memory), login.memory.owed
     login.mine = plain(login.mine)
     login.new = None if ended else login.new
-    login.lock = plain(login.lock) if login.lock else None
+    login.lock = plain(login.lock)
     if now not in _LOOKING:
         login.lock_since, login.lock_age, login.reread = 0.0, None, None
         login.tried, login.takes = (), 0

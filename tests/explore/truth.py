@@ -110,7 +110,7 @@ def look_at_step(login: SharedLogin, event: object, effect: object) -> None:
 def _vouched(login: SharedLogin) -> bool:
     """Return whether the lock says that this very token was published just now."""
     lock, age = login.lock, login.lock_age
-    if lock is None or lock.state != locks.DONE or age is None:
+    if lock.state != locks.DONE or age is None:
         return False
     return -MARGIN <= age <= FRESH and lock.published == login.fingerprint != ""
 

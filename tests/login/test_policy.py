@@ -35,7 +35,7 @@ from betfair_session.login.effects import (
     WriteToken,
     Written,
 )
-from betfair_session.login.lock import DONE, FAILED, Lock, Memory
+from betfair_session.login.lock import DONE, FAILED, NONE, Lock, Memory
 
 from .script import (
     DEAD,
@@ -342,7 +342,7 @@ STORIES: dict[str, list[Any]] = {
     ],
     "a login exactly a minute old counts no more, nor one over a second in the future": [
         FIND_JUNK,
-        (minute(60, 59.9, -1, -1.1), WriteLock(taken(minute(59.9, -1).lock or mine()), "L0")),
+        (minute(60, 59.9, -1, -1.1), WriteLock(taken(minute(59.9, -1).lock), "L0")),
     ],
 }
 
@@ -420,11 +420,11 @@ def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused
 
 
 @pytest.mark.parametrize(
-    ("read", "owes"), [(mine(state=DONE), False), (held(), True), (None, True)]
+    ("read", "owes"), [(mine(state=DONE), False), (held(), True), (NONE, True)]
 )
-def test_a_lock_that_is_not_mine_any_more_is_left_alone(read: Lock | None, *, owes: bool) -> None:
+def test_a_lock_that_is_not_mine_any_more_is_left_alone(read: Lock, *, owes: bool) -> None:
     """After a conflict it is read: an earlier try may have landed, or another process has it."""
-    look = (LockRead(read, "L2" if read else None, 0.0), Got("new", "logged in"))
+    look = (LockRead(read, None if read == NONE else "L2", 0.0), Got("new", "logged in"))
     script = story(*PUBLISHED, (CONFLICT, ReadLock()), look)
     assert (script.memory.owed is not None) is owes
 
@@ -648,14 +648,14 @@ def test_a_token_just_published_that_is_not_there_is_waited_for(
         (done(published="fp-else"), 0.0, False),
         (held(published="fp-other"), 0.0, False),
         (failed(published="fp-other"), 0.0, False),
-        (None, None, False),
+        (NONE, None, False),
     ],
 )
 def test_a_waiter_adopts_what_the_lock_vouches_for(
-    lock: Lock | None, age: float | None, *, adopted: bool
+    lock: Lock, age: float | None, *, adopted: bool
 ) -> None:
     """Within a minute of the login, and only that token; Betfair is asked about any other."""
-    read = LockRead(lock, "L1" if lock else None, age)
+    read = LockRead(lock, None if lock == NONE else "L1", age)
     asked = [(read, Ask("theirs")), (LiveToken("theirs", "fp-other"), Got("theirs", "adopted"))]
     story(*FOUND, *([(read, Got("theirs", "adopted", 60.0))] if adopted else asked))
 
