@@ -54,7 +54,6 @@ class Call:
         errors: Errors,
         memory: Memory,
         *,
-        owner: str,
         deadline: float,
         atomic: bool,
         proven: bool = True,
@@ -63,11 +62,11 @@ class Call:
     ) -> None:
         """Prepare a call until `deadline` by `clock.mono`, with waits of at most `longest_wait`.
 
-        `owner` names this process for people. `atomic`: the store's conditional writes can be
-        relied on; `proven`: that is certain. `share`: a verified token is written anew.
+        `atomic`: the store's conditional writes can be relied on; `proven`: that is certain.
+        `share`: a verified token is written anew.
         """
         self.settings, self.clock, self.errors, self.memory = settings, clock, errors, memory
-        self.owner, self.deadline, self.longest_wait = owner, deadline, longest_wait
+        self.deadline, self.longest_wait = deadline, longest_wait
         self.atomic, self.share, self.proven = atomic, share, proven
         self.dead = memory.buried(clock)  # the token that Betfair called dead
         self.may_log_in = True  # or this only finds out whether the token lives
@@ -161,7 +160,7 @@ class Call:
         return before._replace(
             state=locks.HELD,
             nonce=self.nonce,
-            owner=self.owner,
+            owner=self.clock.process(),
             ttl=self.settings.ttl,
             since=now,
             # counted before it is made, so that no crash hides it

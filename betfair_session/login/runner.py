@@ -8,7 +8,6 @@ interruption raised again.
 from __future__ import annotations
 
 import math
-import os
 from functools import partial
 
 from betfair_session.exceptions import (
@@ -48,12 +47,6 @@ if TYPE_CHECKING:
 _LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, even after the caller's time
 
 
-def owner_name() -> str:
-    """Return this process's name for people: host and process number."""
-    host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "?")
-    return f"{ascii(host)[1:-1]} process {os.getpid()}"
-
-
 class Runner:
     """Runs one call of the shared login.
 
@@ -87,7 +80,6 @@ class Runner:
             self._clock,
             Errors(store.label, key, certificate=not account.interactive),
             memory,
-            owner=owner_name(),
             deadline=deadline,
             atomic=store.atomic,
             proven=not store.probe,

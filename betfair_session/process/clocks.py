@@ -87,7 +87,7 @@ def left() -> float:
 
 
 class Clock:
-    """Time and randomness of one call, in one place, so that a test can replace them.
+    """Time, randomness and names for one call, in one place, so that a test can replace them.
 
     Attributes:
         knows: whether the store's own time is known.
@@ -124,6 +124,11 @@ class Clock:
     def nonce(self) -> str:
         """Return a random name; forked processes get different ones."""
         return os.urandom(8).hex()
+
+    def process(self) -> str:
+        """Return this process's name for people: host and process number."""
+        host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "?")
+        return f"{ascii(host)[1:-1]} process {os.getpid()}"
 
 
 def pause(seconds: float) -> None:

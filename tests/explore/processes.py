@@ -43,7 +43,7 @@ LANES = {"t": 0, "f": 0, "v": 16, "k": 32, "n": 48}
 """Where the bits of names begin: of tokens and their fingerprints, versions, the lock's, nonces."""
 
 _LOOKING = frozenset({"run", "_adopt", "_is_vouched_for", "_look_at_lock", "_take"})
-_NEVER_READ = "settings clock errors memory owner atomic looked young crowd trouble failure ended"
+_NEVER_READ = "settings clock errors memory atomic looked young crowd trouble failure ended"
 
 # --- one process ---------------------------------------------------------------------------------
 
@@ -70,7 +70,7 @@ class Replica:
         self.clock = ModelClock(skew)
         self.known = False  # whether its idea of the server's time comes from the store
         errors, memory = Errors("", ""), Memory()
-        more: dict[str, Any] = {"owner": "", "deadline": deadline, "atomic": True, "share": share}
+        more: dict[str, Any] = {"deadline": deadline, "atomic": True, "share": share}
         self.login = SharedLogin(settings, self.clock, errors, memory, **more)
         self._steps = cast("GeneratorType[Any, Any, Any]", self.login.run())
         self.effect: object = next(self._steps)  # at its end a Done, or an error's name

@@ -70,6 +70,9 @@ class HandClock(Clock):
         self._nonces += 1
         return f"nonce {self._nonces}"
 
+    def process(self) -> str:
+        return "me"
+
 
 # --- the policy, told event by event --------------------------------------------------------------
 
@@ -177,7 +180,7 @@ class Script(HandClock):
         super().__init__()
         self.wrong = 0.0  # how far its idea of the store's clock is ahead
         self.memory = memory or Memory()
-        how = {"owner": "me", "deadline": 3600.0, "atomic": True, **how}
+        how = {"deadline": 3600.0, "atomic": True, **how}
         errors = Errors("the store", "token")
         self.login = SharedLogin(LeaseSettings(), self, errors, self.memory, **how)
         self._steps: Generator[Any, Any, do.Done] = self.login.run()

@@ -25,7 +25,7 @@ from betfair_session.login import by_hand, lock as locks
 from betfair_session.login.by_hand import inspect, inspect_login
 from betfair_session.login.call import PASSING
 from betfair_session.login.lock import MARGIN
-from betfair_session.login.runner import owner_name
+from betfair_session.process.clocks import Clock
 from betfair_session.process.log import Reporter
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import StoredObject
@@ -85,7 +85,7 @@ def test_a_lock_tells_of_the_login_that_was_made() -> None:
     stage = Stage()
     stage.find()
     at, printed = stage.clock.now()[1], fingerprint(Secret(NEW))
-    lock = locks.Lock(locks.DONE, "nonce 1", owner_name(), 30.0, at, (at,), printed)
+    lock = locks.Lock(locks.DONE, "nonce 1", "me", 30.0, at, (at,), printed)
     assert stage.lock() == lock
 
 
@@ -394,10 +394,10 @@ def test_files_are_looked_at_more_often(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_owner_is_a_host_and_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """In ASCII, also where there is no uname."""
     monkeypatch.setattr(os, "uname", lambda: type("Name", (), {"nodename": "h\u00f6st"}))
-    assert owner_name() == f"h\\xf6st process {os.getpid()}"
+    assert Clock().process() == f"h\\xf6st process {os.getpid()}"
     monkeypatch.delattr(os, "uname")
     monkeypatch.setenv("COMPUTERNAME", "WINDOWS")
-    assert owner_name() == f"WINDOWS process {os.getpid()}"
+    assert Clock().process() == f"WINDOWS process {os.getpid()}"
 
 
 # --- interruptions --------------------------------------------------------------------------------
