@@ -58,7 +58,8 @@ class Session(AsyncClosable):
         self._memory: Memory | None = None
         self._due: Held | None = None  # what only a login can replace
         self._reporter = Reporter(store.label, key, account.on_event)
-        self._flight: SingleFlight[Secret] = SingleFlight(self._reporter.hand_over)
+        afterwards = self._reporter.hand_over if account.on_event else None
+        self._flight: SingleFlight[Secret] = SingleFlight(afterwards)
 
     @property
     def client(self) -> IdentityClient:

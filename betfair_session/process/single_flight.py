@@ -84,7 +84,7 @@ class _Flight(Outcome[T]):
 class SingleFlight(Generic[T]):
     """Lets the first caller do the work, while the others wait for its outcome."""
 
-    def __init__(self, afterwards: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, afterwards: Callable[[], object] | None = None) -> None:
         """Start with no call under way.
 
         The first caller calls `afterwards` when the others no longer wait. `afterwards` must not
@@ -175,9 +175,10 @@ class SingleFlight(Generic[T]):
                 self._leave(call, error=error)
             else:
                 self._leave(call, result)
-            self._in_afterwards[me] = None
-            with clocks.bounded(lambda: math.inf):  # what it starts may outlive the caller
-                self._afterwards()
+            if self._afterwards:
+                self._in_afterwards[me] = None
+                with clocks.bounded(lambda: math.inf):  # what it starts may outlive the caller
+                    self._afterwards()
         finally:
             self._in_afterwards.pop(me, None)
             self._leave(call, error=KeyboardInterrupt())  # it may have cut this short
