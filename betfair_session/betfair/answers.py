@@ -114,18 +114,6 @@ class Answer:
         """Return whether a code is a secret of the request: a password may look like a code."""
         return any(each.reveal() == code for each in self.sent)
 
-    def fields(self, token: str, *codes: str) -> tuple[Secret | None, list[str]] | None:
-        """Return a JSON object's token and codes, each if it looks like one; None if no object."""
-        value = decoded(self.body, object_pairs_hook=_unique)
-        if not isinstance(value, dict):
-            return None
-        found, *told = map(value.get, (token, *codes))
-        # Anything may stand in a code's place: show it only if it looks like one.
-        shown = [
-            code if isinstance(code, str) and re.fullmatch(_CODE, code) else "" for code in told
-        ]
-        return (Secret(found) if is_token(found) else None), shown
-
     def excerpt(self) -> str:
         """Return the first plain words of a page, for people; no markup, numbers or secrets."""
         page = self.body.decode("utf-8", "replace")
@@ -199,7 +187,10 @@ def unclear(endpoint: Endpoint, what: str, answer: Answer | None = None) -> Iden
 
 
 def _said(endpoint: Endpoint, answer: Answer) -> tuple[Secret | None, str, str]:
-    """Return an answer's token, status and error; raise if it is not an HTTP 200 with JSON."""
+    """Return an answer's token, status and error, each if it looks like one.
+
+    Raises if the answer is not an HTTP 200 with a JSON object.
+    """
     if answer.status_code == _FORBIDDEN:
         message = (
             f"{endpoint.host} answered {endpoint.name} with HTTP 403: this address is blocked, "
@@ -212,11 +203,16 @@ def _said(endpoint: Endpoint, answer: Answer) -> tuple[Secret | None, str, str]:
         raise unclear(endpoint, f"HTTP {answer.status_code}{down}", answer)
     certlogin = endpoint.name == "certlogin"  # which has no field for an error
     names = ("sessionToken", *["loginStatus"] * 2) if certlogin else ("token", "status", "error")
-    fields = answer.fields(*names)
-    if fields is None:
+    value = decoded(answer.body, object_pairs_hook=_unique)
+    if not isinstance(value, dict):
+        del value  # no traceback may show it
         raise unclear(endpoint, "an answer that is not a JSON object", answer)
-    token, (status, error) = fields
-    return token, status, error
+    token, *told = map(value.get, names)
+    # Anything may stand in a code's place: show it only if it looks like one.
+    status, error = [
+        code if isinstance(code, str) and re.fullmatch(_CODE, code) else "" for code in told
+    ]
+    return (Secret(token) if is_token(token) else None), status, error
 
 
 def _refused(
