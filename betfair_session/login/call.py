@@ -76,8 +76,8 @@ class Call:
         self._begin()
 
     def _begin(self) -> None:
-        self.nonce = self.clock.nonce()
-        self.started: Times | None = None  # when the lock was first tried under this nonce
+        self.nonce = ""  # the name under which this call tries to take the lock, if it does
+        self.started: Times = (0.0, 0.0)  # when it first did so under this name
         self.asked: Times = (0.0, 0.0)  # when Betfair was asked last
         self.looked: Times = (0.0, 0.0)  # when the lock was read last
         self.token: do.Token = None
@@ -106,14 +106,10 @@ class Call:
         self.token, self.version, self.fingerprint = read
 
     def _see_lock(self, read: do.LockRead) -> None:
-        """Note the lock as it was read, and since when it has been unchanged.
-
-        If another process took it while this call tried to, go on with a new nonce.
-        """
+        """Note the lock as it was read, and since when it has been unchanged."""
         changed = read.version != self.lock_version
-        if changed and read.version and read.lock.nonce != self.nonce and self.started:
-            # So that a late write is not mistaken for a new attempt.
-            self.nonce, self.started = self.clock.nonce(), None
+        if changed and read.version and read.lock.nonce != self.nonce:
+            self.nonce = ""  # so that a late write is not mistaken for a new attempt
         if changed:
             self.lock_since = self.clock.mono()
         self.lock, self.lock_version, self.lock_age = read
@@ -154,7 +150,9 @@ class Call:
         return self.reread is not None and self.reread == self.lock_version
 
     def _lock_to_take(self) -> Lock:
-        """Return the lock that was read, with this call as its holder."""
+        """Name this attempt, unless it goes on with one; return the lock with it as the holder."""
+        if not self.nonce:
+            self.nonce, self.started = self.clock.nonce(), self.clock.now()
         before, now = self.lock, self.clock.server()
         gone = before.state == locks.HELD and self.atomic  # its token may still land
         return before._replace(
@@ -178,9 +176,8 @@ class Call:
 
     def _lease_leaves_time(self) -> bool:
         """Return whether the lease leaves time for a login and the write of its token."""
-        settings, started = self.settings, self.started or (0.0, 0.0)
-        needed = settings.login_deadline + settings.store_deadline
-        return self._elapsed(started) + needed <= settings.ttl
+        needed = self.settings.login_deadline + self.settings.store_deadline
+        return self._elapsed(self.started) + needed <= self.settings.ttl
 
     def _note_unread(self, error: StoreError, most: int) -> None:
         """Count a failure to read; raise it when another try is hopeless."""
@@ -247,20 +244,20 @@ class Call:
 
     def _owned_by(self, nonce: str) -> bool:
         """Return whether the lock, as last seen, is held under a nonce."""
-        return self.lock.state == locks.HELD and self.lock.nonce == nonce
+        return self.lock.state == locks.HELD and self.lock.nonce == nonce != ""
 
     def _owes_this_lock(self) -> bool:
         """Return whether an earlier call of this process ended without giving this lock back."""
         if self.recalled and self._owned_by(self.recalled.nonce):  # taking it has not worked yet
             self.memory.owe(self.recalled, self.clock.now())
-        owed, mine = self.memory.owed, self.started and self.nonce  # perhaps this call's own
-        return bool(owed and owed.nonce != mine and self._owned_by(owed.nonce))
+        owed = self.memory.owed  # perhaps this call's own
+        return bool(owed and owed.nonce != self.nonce and self._owned_by(owed.nonce))
 
     def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
         """Return what the lock that was read allows; raise if an earlier login forbids another."""
         lock = self.lock
         if lock.state == locks.HELD:
-            if self.started and lock.nonce == self.nonce:
+            if self._owned_by(self.nonce):
                 return "mine"  # the answer to this call's write was lost
             watched = self.clock.mono() - self.lock_since
             if self.atomic and not lock.expired(self.lock_age, watched=watched):

@@ -57,7 +57,7 @@ class SharedLogin(Call):
             except Exception as error:  # noqa: BLE001 - it is raised below
                 self.ended = error
             yield from self._give_back()  # step 10, whatever happened
-            self.started = None
+            self.nonce = ""
             ended, self.ended = self.ended, None
             if ended:
                 raise ended
@@ -150,7 +150,6 @@ class SharedLogin(Call):
         if not self._login_seconds():
             raise self._too_late()
         self.mine = self._lock_to_take()
-        self.started = self.started or self.clock.now()
         try:
             written = yield do.WriteLock(self.mine, self.lock_version, conditional=self.atomic)
         except StoreError as error:
@@ -311,10 +310,10 @@ class SharedLogin(Call):
 
     def abandon(self) -> Steps[None]:
         """Give the lock back after an interruption, unless `run` has done so."""
-        if self.started and not self._owned_by(self.nonce):  # the answer to taking it may be lost
+        if self.nonce and not self._owned_by(self.nonce):  # the answer to taking it may be lost
             with suppress(StoreError):
                 self._see_lock((yield do.ReadLock()))
-        if self.started and self._owned_by(self.nonce):
+        if self._owned_by(self.nonce):
             if self.mine.state == locks.HELD:
                 self.mine = self.lock.untouched()
             yield from self._give_back()

@@ -38,7 +38,6 @@ Step: TypeAlias = tuple[Any, ...]
 Key: TypeAlias = tuple[object, ...]
 
 
-NOBODY = "n0"  # names an attempt that no lock was ever written for
 LANES = {"t": 0, "f": 0, "v": 16, "k": 32, "n": 48}
 """Where the bits of names begin: of tokens and their fingerprints, versions, the lock's, nonces."""
 
@@ -53,12 +52,13 @@ class ModelClock(HandClock):
 
     def __init__(self, off: float) -> None:
         super().__init__()
-        self.off, self.name, self.jitters = off, NOBODY, 0.5
+        self.off, self.name, self.jitters = off, "", 0.5
 
     def server(self) -> float:
         return self.off
 
     def nonce(self) -> str:
+        assert self.name
         return self.name
 
 
@@ -84,9 +84,7 @@ class Replica:
         login, told = self.login, ERRORS[answer]() if isinstance(answer, str) else answer
         if off is not None:
             self.clock.off, self.known = off, True
-        self.clock.name = nonce or NOBODY
-        if login.nonce == NOBODY:  # an attempt gets its name when it first is written down
-            login.nonce = nonce
+        self.clock.name = nonce
         effect = go_on(self._steps, told)
         while isinstance(effect, do.Wait):
             assert effect.seconds >= 0
@@ -94,8 +92,6 @@ class Replica:
         look_at_step(login, told, effect)
         ended = isinstance(effect, BetfairSessionError)
         self.effect = type(effect).__name__ if ended else effect
-        if login.nonce == nonce and phase(self.where) != "_take":
-            login.nonce = NOBODY
 
     def later(self, seconds: float, still: bool) -> None:  # noqa: FBT001 - one part of a step
         """Let time pass; with `still`, the process's monotonic clock does not notice."""

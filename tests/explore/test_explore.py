@@ -62,7 +62,7 @@ def without_the_wall_clock(call: Call, since: tuple[float, float]) -> float:
 
 def without_a_second_look(call: Call, read: TokenRead) -> None:
     """Go on with the token that was read before the lock was taken."""
-    if not (call.started and call._owned_by(call.nonce)):
+    if not call._owned_by(call.nonce):
         see_token(call, read)
 
 
