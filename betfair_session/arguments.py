@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from datetime import timedelta
 from functools import partial, wraps
 from threading import TIMEOUT_MAX
@@ -73,12 +72,17 @@ def refuse(argument: str, message: str) -> NoReturn:
     raise ConfigurationError(message, argument=argument)
 
 
-def checked_seconds(value: float, name: str = "timeout") -> float:
-    """Return a time in seconds, a year (on Windows 50 days) for anything longer."""
+def checked_seconds(value: float | None, name: str = "timeout", *, usual: float = 0.0) -> float:
+    """Return a time in seconds, a year (on Windows 50 days) for anything longer.
+
+    For None it is the `usual` one, if there is one.
+    """
+    if value is None and usual:
+        return usual
     # Any kind of number, such as a Decimal, but no text and no timedelta.
     seconds = 0.0
     with contextlib.suppress(ArithmeticError, TypeError, ValueError):
-        seconds = float(value) if hasattr(value, "__float__") else 0.0
+        seconds = float(value) if value and hasattr(value, "__float__") else 0.0
     if not 0 < seconds < float("inf"):
         refuse(name, f"{name} must be a number of seconds above 0, such as 20")
     return min(seconds, _LONGEST_SECONDS)
@@ -89,11 +93,6 @@ def checked_flag(value: bool, name: str) -> bool:  # noqa: FBT001 - any argument
     if not isinstance(value, bool):
         refuse(name, f"{name} must be True or False, not a {type(value).__name__}")
     return value
-
-
-def deadline_of(timeout: float | None, usual: float) -> float:
-    """Return the deadline, by `time.monotonic`, of a call with a timeout, or the usual one."""
-    return time.monotonic() + (usual if timeout is None else checked_seconds(timeout))
 
 
 def checked_interval(value: timedelta, name: str, length: timedelta | None = None) -> timedelta:

@@ -12,7 +12,6 @@ from .arguments import (
     checked_options,
     checked_seconds,
     checked_window,
-    deadline_of,
     refuse,
 )
 from .login.account import Account, LeaseSettings, checked_lease
@@ -220,7 +219,7 @@ class SessionManager(AsyncClosable):
         self, store: Store, key: str, given: Mapping[str, Any] | None, timeout: float | None
     ) -> tuple[Session, float]:
         """Make the handle for one place; return it, and the seconds that the call has left."""
-        deadline = deadline_of(timeout, self._account.login_timeout)
+        deadline = time.monotonic() + checked_seconds(timeout, usual=self._account.login_timeout)
         options, name = checked_options(given), check_key(key)
         place, mine = self._place(store, options), None
         if place is None:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from .arguments import deadline_of
+from .arguments import checked_seconds
 from .betfair.jurisdictions import SHORTEST_SESSION
 from .exceptions import (
     BetfairSessionError,
@@ -191,7 +191,7 @@ class Session(AsyncClosable):
     def _found(self, timeout: float | None, *, task: bool = False) -> Waits[str]:
         """Return a live token; without an answer soon, the current one while it is usable."""
         held = self._trust.held
-        deadline = deadline_of(timeout, self._account.login_timeout)
+        deadline = time.monotonic() + checked_seconds(timeout, usual=self._account.login_timeout)
         wait = not held.usable or held is self._due
         while True:
             work = partial(self._find_or_postpone, deadline, may_log_in=wait)
@@ -215,7 +215,8 @@ class Session(AsyncClosable):
             held = self._trust.held
             if held.fresh:
                 return held.token
-        began, deadline = clocks.steady(), deadline_of(timeout, self._account.login_timeout)
+        began = clocks.steady()
+        deadline = time.monotonic() + checked_seconds(timeout, usual=self._account.login_timeout)
         ask = partial(self._find_live, deadline)
         while True:
             found = yield from self._flight.join(ask, deadline=deadline, task=task)

@@ -155,7 +155,7 @@ class IdentityClient(Closable):
         from .transport import checked_form
 
         certificate, form = self._needed_certificate(), checked_form(username, password)
-        return self._log_in("certlogin", form, form, self._seconds(timeout), certificate)
+        return self._log_in("certlogin", form, form, timeout, certificate)
 
     def login(
         self,
@@ -188,7 +188,7 @@ class IdentityClient(Closable):
 
         given = checked_form(username, password)
         form = given.copy()
-        code, seconds = asked_code(code, self._seconds(timeout))
+        code, seconds = asked_code(code, checked_seconds(timeout, usual=self.timeout))
         # Betfair's rule: the code follows the password, without anything between.
         form["password"] = Secret(password.reveal() + code.reveal())
         return self._log_in("login", form, given, seconds)
@@ -283,7 +283,8 @@ class IdentityClient(Closable):
         headers = {"X-Application": self.app_key, "X-Authentication": token}
         if self._shared is None:
             self._shared = Transport(**self._settings)
-        answer = self._shared.post(endpoint, headers, None, self._seconds(timeout), repeat=True)
+        seconds = checked_seconds(timeout, usual=self.timeout)
+        answer = self._shared.post(endpoint, headers, None, seconds, repeat=True)
         return read_session(endpoint, answer, token)
 
     def _log_in(
@@ -291,7 +292,7 @@ class IdentityClient(Closable):
         name: str,
         form: dict[str, Secret],
         given: dict[str, Secret],
-        seconds: float,
+        timeout: float | None,
         certificate: Certificate | None = None,
     ) -> Secret:
         """Send a login's form, exactly once; `given` holds the values as the caller gave them."""
@@ -302,14 +303,11 @@ class IdentityClient(Closable):
         endpoint, headers = Endpoint(name, base), {"X-Application": self.app_key}
         # Logins are hours apart: the server may have closed a connection that was kept.
         with Transport(**self._settings, certificate=certificate) as own:
-            answer = own.post(endpoint, headers, form, seconds)
+            answer = own.post(endpoint, headers, form, checked_seconds(timeout, usual=self.timeout))
         token, limited = read_login(endpoint, answer, {**given, "app_key": self.app_key})
         if limited:
             _log.tell(WARNING, "Betfair says that this session has limited access")
         return token
-
-    def _seconds(self, timeout: float | None) -> float:
-        return self.timeout if timeout is None else checked_seconds(timeout)
 
 
 def _made(given: Certificate | StrPath | tuple[StrPath, StrPath] | bytes) -> Certificate:

@@ -153,7 +153,7 @@ class Exchange(Closable):
         given = {} if params is None else params
         params = with_customer_ref(name, given)
         fresh = params.get("customerRef") != given.get("customerRef")
-        seconds = self._timeout if timeout is None else checked_seconds(timeout)
+        seconds = checked_seconds(timeout, usual=self._timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
         number = None if checked_flag(rest, "rest") else next(_NUMBERS)
