@@ -89,7 +89,7 @@ def what_is_stored(store: TokenStore, key: str, found: Inspection) -> Finding:
 
 def next_login(login: Login) -> Finding:
     """Say how the last login went, and whether that keeps the next one back."""
-    name, lock = "next login", login.lock or locks.Lock(locks.DONE)
+    name, lock = "next login", login.lock
     since = max(lock.logins, default=0.0) if lock.state == locks.DONE else lock.since
     told = {"unknown": "ended without a clear answer", "store": "could not be stored"}
     refused = f"was refused {lock.refusals or 1} times in a row, the last time: {lock.status}"
@@ -144,7 +144,7 @@ def _document(store: TokenStore, key: str, found: Inspection) -> dict[str, objec
 
 def login_document(login: Login) -> dict[str, object]:
     """Return the state of the shared login for programs."""
-    lock = login.lock or locks.Lock(locks.DONE)
+    lock = login.lock
     held = login.state == "held"
     return {
         "state": login.state,

@@ -45,14 +45,14 @@ class Login(NamedTuple):
             token could not be stored, so a write is tried before the next login; "braked": too
             many logins in the last minute.
         until: when that ends at the latest; None when it is free or unstored.
-        lock: what the lock object says; None when there is none.
+        lock: what the lock object says; locks.NONE when there is none.
         recent: the times of the last minute's logins.
         now: when it was read. All times are the store's, as far as they are known.
     """
 
     state: Readiness
     until: float | None
-    lock: Lock | None
+    lock: Lock
     recent: tuple[float, ...]
     now: float
 
@@ -86,11 +86,10 @@ def inspect(store: TokenStore, key: str, *, timeout: float) -> Inspection:
     known = _server_time(store, (stored, locked), timeout)
     login = _login_now(store, locked, known)
     empty = stored is None or is_blank(stored.content)
-    published = login.lock.published if login.lock else ""
     return Inspection(
         token="stored" if token else "missing" if empty else "junk",
         written=stored.modified if stored else None,
-        from_login=token is not None and published == fingerprint(token),
+        from_login=token is not None and login.lock.published == fingerprint(token),
         login=login,
         now=time.time() if known is None else known,
         clock=known is not None,
@@ -120,13 +119,11 @@ def _server_time(
 def _login_now(store: TokenStore, locked: StoredObject | None, known: float | None) -> Login:
     """Return whether a call without a token, with the usual settings, could log in now."""
     now = time.time() if known is None else known
-    if locked is None:
-        return Login("free", None, None, (), now)
-    lock = locks.decode(locked.content)
+    lock = locks.decode(locked.content) if locked else locks.NONE
     age = lock.age_here(Clock()) if store.on_this_machine else None
     if age is not None:  # the clock may have been set since the lock was written
         lock = lock.moved(now - lock.now - age)
-    elif locked.modified is not None and known is not None:
+    elif locked and locked.modified is not None and known is not None:
         age = known - locked.modified
     readiness: Readiness = "unstored" if lock.login_class == "store" else "free"
     until = None
