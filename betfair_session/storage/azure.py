@@ -11,6 +11,7 @@ setting on when it reads.
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver, stored
@@ -62,6 +63,10 @@ class AzureStore(LoopStore):
         await transport.open()
         # aiohttp repeats a PUT by itself when the connection breaks.
         set_known(transport.session, _retry_connection=False)
+        policy: Any = getattr(driver.service_client, "_credential_policy", None)
+        if hasattr(policy, "_request_token"):
+            # `_blob` fetches tokens; each request would fetch one that soon expires again.
+            set_known(policy, _need_new_token=lambda: False)
         return True  # without credentials adlfs raises an error itself
 
     @staticmethod
@@ -74,9 +79,10 @@ class AzureStore(LoopStore):
         """Return the blob's client, which has an access token then if it needs one."""
         policy: Any = getattr(driver.service_client, "_credential_policy", None)
         fetch = getattr(policy, "_request_token", None)
-        if fetch and self._theirs is None and (policy._token is None or policy._need_new_token()):
+        if fetch and self._theirs is None and type(policy)._need_new_token(policy):
             mark_unsent()
-            await fetch_once(driver, lambda: fetch(*policy._scopes))
+            due = policy._token is None or policy._token.expires_on <= time.time()
+            await fetch_once(driver, lambda: fetch(*policy._scopes), join=due)
             mark_sent()
         return driver.service_client.get_blob_client(self._bucket, name)
 

@@ -16,6 +16,7 @@ import json
 import os
 import secrets
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -73,6 +74,8 @@ class GCSStore(LoopStore):
         found = asked or driver.credentials.method != "anon"  # anonymous: it cannot write
         if not found and os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
             await asyncio.to_thread(driver.credentials.connect, "google_default")  # it says why
+        # `_send` fetches tokens; gcsfs would fetch one that soon expires again for each request.
+        set_known(driver.credentials, maybe_refresh=lambda *_: None)
         return found
 
     @staticmethod
@@ -98,8 +101,10 @@ class GCSStore(LoopStore):
         mark_unsent()
         try:
             if self._theirs is None:
-                refresh = driver.credentials.maybe_refresh
-                await fetch_once(driver, lambda: asyncio.to_thread(refresh))
+                known, held = driver.credentials, driver.credentials.credentials
+                refresh = partial(type(known).maybe_refresh, known)
+                due = held is None or not held.valid
+                await fetch_once(driver, lambda: asyncio.to_thread(refresh), join=due)
             signed = await asyncio.to_thread(driver._get_headers, headers)
         except Exception as error:
             if getattr(error, "code", None) != HTTPStatus.UNAUTHORIZED:

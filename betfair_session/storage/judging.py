@@ -282,7 +282,7 @@ async def fetch_once(
     """Fetch a driver's credentials in a task of its own, which outlives the call that began it.
 
     Cancelled with each call, a fetch that takes longer than a call would never succeed, and might
-    leave a thread or a process behind each time. `join`: whether to wait for another call's.
+    leave a thread or a process behind each time. `join`: whether to wait for it.
     """
     from asyncio import Task, create_task, timeout, wait  # a local store needs none of it
 
