@@ -284,7 +284,7 @@ async def fetch_once(
     Cancelled with each call, a fetch that takes longer than a call would never succeed, and might
     leave a thread or a process behind each time. `join`: whether to wait for it.
     """
-    from asyncio import Task, create_task, timeout, wait  # a local store needs none of it
+    from asyncio import Task, create_task, get_running_loop, timeout, wait  # not for local stores
 
     async def bounded() -> None:  # without a result: asyncio logs those of tasks
         async with timeout(_FETCH_SECONDS):
@@ -296,7 +296,7 @@ async def fetch_once(
         _ = done.cancelled() or done.exception()  # or asyncio would log it
 
     task: Task[None] | None = getattr(driver, _FETCH, None)
-    if task is None or task.done():
+    if not task or task.done() or task.get_loop() is not get_running_loop():  # or a parent's
         task = create_task(bounded())
         setattr(driver, _FETCH, task)
         task.add_done_callback(over)

@@ -121,7 +121,9 @@ class S3Store(LoopStore):
             await fetch_once(credentials, lambda: refresh(credentials), join=due)
 
         if refresh:
-            set_known(credentials, _refresh=refresh_once)
+            # A child forked during a fetch inherits a lock that nothing opens.
+            lock = type(credentials._refresh_lock)()
+            set_known(credentials, _refresh=refresh_once, _refresh_lock=lock)
         return driver.anon or credentials is not None
 
     @staticmethod

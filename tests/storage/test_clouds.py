@@ -25,6 +25,8 @@ from unittest.mock import Mock
 
 import fsspec
 import pytest
+from aiobotocore.credentials import AioDeferredRefreshableCredentials
+from aiobotocore.session import AioSession
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from botocore.exceptions import ClientError
@@ -644,6 +646,44 @@ def test_credentials_that_take_longer_than_a_call_arrive(
             assert asked == 1
             assert minutes < 60 or service.connections + slow.asked == 1
             slow.over.set()
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(
+    nowhere: pytest.MonkeyPatch, cloud: str
+) -> None:
+    """Its parent's fetch, for the credentials that a program gave to both, never ends there."""
+    del nowhere
+    slow, session = SlowCredential(), AioSession()
+
+    async def refresh() -> dict[str, str]:
+        soon = datetime.fromtimestamp((await slow.get_token()).expires_on, UTC).isoformat()
+        return {"access_key": "k", "secret_key": "s", "token": "t", "expiry_time": soon}
+
+    def handle(*_: object, **__: object) -> tuple[str, datetime]:
+        token = asyncio.run(slow.get_token())
+        return token.token, datetime.fromtimestamp(token.expires_on, UTC).replace(tzinfo=None)
+
+    fetched = AioDeferredRefreshableCredentials(refresh, "a program's")
+    set_known(session, _credentials=fetched)
+    url, nobody = CLOUDS[cloud][0], "http://127.0.0.1:1"
+    theirs: Any = Credentials  # it is untyped
+    options: dict[str, dict[str, Any]] = {
+        "s3": {"session": session, "client_kwargs": {"region_name": "r"}, "endpoint_url": nobody},
+        "gs": {"token": theirs(None, refresh_handler=handle), "endpoint_url": nobody},
+        "az": {"account_name": "n", "account_host": "127.0.0.1:1", "credential": slow},
+    }
+    with open_store(url, options[cloud]) as store:
+        assert failure("read", store, timeout=1).reason == "timeout"
+
+        def work() -> str:
+            slow.over.set()
+            return failure("read", store, timeout=TIMEOUT).reason
+
+        assert (slow.asked, in_a_child(work)) == (1, "unreachable")
+        slow.over.set()
+        all_fail(store, "unreachable", ["read"])
+        assert slow.asked == 1
 
 
 def test_a_fetch_of_credentials_that_hangs_is_begun_anew(nowhere: pytest.MonkeyPatch) -> None:
