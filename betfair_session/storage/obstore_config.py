@@ -165,7 +165,8 @@ def google_files(config: Mapping[str, Any]) -> _Options:
     """Return what obstore takes for the path of a key file, by the setting or the variable."""
     files = {name: value for name, value in config.items() if re.fullmatch(_GOOGLE_FILE, name)}
     if not any("service_account" in name for name in files):
-        files |= {name: os.environ.get(name) for name in _GOOGLE_VARIABLES}
+        names = os.environ.keys() & _GOOGLE_VARIABLES or {"SERVICE_ACCOUNT"}  # it comes last
+        files |= {name: os.environ.get(name) for name in names}
     return files
 
 

@@ -207,7 +207,7 @@ def test_a_key_of_googles_in_a_files_place_is_sent_nowhere(
 @pytest.mark.parametrize(
     "place",
     [
-        *("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"),
+        *("SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"),
         *("service_account", "google_application_credentials"),
     ],
 )
@@ -226,6 +226,8 @@ def test_a_key_in_a_files_place_that_obstore_alone_has_is_not_shown(
     with opened(key) as store, pytest.raises(ConfigurationError, match=place) as caught:
         get(store)
     assert_hidden(everything_in(caught.value), "hidden1")
+    if place not in {"SERVICE_ACCOUNT", "google_application_credentials"}:
+        nowhere.setenv("SERVICE_ACCOUNT", key)  # obstore does not look at it then
     with opened(str(key_file(tmp_path, gcs))) as store:
         assert get(store) is None
 
