@@ -148,7 +148,7 @@ class LocalStore(TokenStore):
         directory = os.path.dirname(path)
         files.make_directory(directory)
         check = partial(self._check_rights, path, kind=StoreWriteError)
-        with files.directory_lock(directory, deadline):
+        with files.directory_lock(directory, deadline), contextlib.ExitStack() as undo:
             while True:
                 temporary = files.write_temporary(path, content, check)
                 try:
@@ -157,8 +157,12 @@ class LocalStore(TokenStore):
                     self._compare(key, path, expect)
                     if time.monotonic() >= deadline:  # one that hung must not appear after all
                         raise OutOfTime
-                    put = files.link if expect is ABSENT else os.replace
-                    put(temporary, path)
+                    if expect is not ABSENT:
+                        os.replace(temporary, path)
+                    elif not files.link(temporary, path):
+                        undo.callback(files.give_back, path)
+                        expect = _version(b"")  # so that of two that fill the name, one succeeds
+                        continue
                 except (FileExistsError, FileNotFoundError) as error:
                     if interruption(error):
                         raise
@@ -166,6 +170,7 @@ class LocalStore(TokenStore):
                         raise self.conflict(key) from None
                     files.sleep_up_to(0.02)  # another writer fenced us: start over
                 else:
+                    undo.pop_all()
                     return
                 finally:
                     files.remove(temporary)

@@ -226,8 +226,12 @@ def fence(path: str, but: str = "") -> None:
                     (os.unlink if os.name == "nt" else remove)(entry.path)
 
 
-def link(temporary: str, path: str) -> None:
-    """Give the temporary file its name; raise FileExistsError if there is one already."""
+def link(temporary: str, path: str) -> bool:
+    """Give the temporary file its name; raise FileExistsError if there is one already.
+
+    Return False where there are no hard links (FAT, some network mounts): an empty file has the
+    name then, which is to be replaced as any other. A reader takes it for no token, or a held lock.
+    """
     put = os.rename if os.name == "nt" else os.link  # on Windows it replaces nothing
     try:
         put(temporary, path)
@@ -236,17 +240,21 @@ def link(temporary: str, path: str) -> None:
     except (OSError, NotImplementedError, AttributeError) as error:
         if os.name == "nt" or interruption(error):
             raise
-        # No hard links here (FAT, some network mounts): reserve the name, then fill it. Meanwhile a
-        # reader sees an empty file, which means no token, or a lock that is held.
-        os.close(os.open(path, _CREATE, 0o600))
-        try:
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                if os.path.getsize(path) == 0:  # else another writer's, or ours after Ctrl-C
-                    remove(path)
-            raise
+        status = os.stat(temporary)
+        with open(os.open(path, _CREATE, 0o600), "wb") as file:  # the next one takes its owner
+            quietly(os.fchmod, file.fileno(), stat.S_IMODE(status.st_mode))
+            quietly(os.fchown, file.fileno(), status.st_uid, status.st_gid)
+        return False
     quietly(fence, path)  # remove what killed processes left; running ones see that they lost
+    return True
+
+
+def give_back(path: str) -> None:
+    """Remove the empty file by which `link` reserved a name, unless a writer has filled it."""
+    with contextlib.suppress(OSError):
+        quietly(fence, path)  # of one at work, too, so that it does not fill the name meanwhile
+        if os.path.getsize(path) == 0:
+            remove(path)
 
 
 def remove(path: str) -> None:

@@ -248,6 +248,35 @@ def test_a_name_that_could_not_be_filled_is_given_back(
     assert (read(store).content, os.listdir(tmp_path)) == (b"content", ["token"])
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_reserved_name_is_filled_by_one_writer(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    """Another may read the empty file, and replace it while the first is frozen."""
+    replace, theirs, won = os.replace, list[str](), list[bytes]()
+
+    def fill(path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            replace(theirs.pop(), path)
+            won.append(b"theirs")
+
+    def slow(mine: str, path: str) -> None:
+        if not theirs:
+            theirs.append(local_files.write_temporary(path, b"theirs"))
+            local_files.fence(path, but=theirs[0])
+            if late:
+                return replace(mine, path)
+        fill(path)
+        return replace(mine, path)
+
+    monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "not here")))
+    monkeypatch.setattr(os, "replace", slow)
+    with contextlib.suppress(VersionConflict):
+        create(store, b"mine")
+        won.append(b"mine")
+    assert won == [read(store).content]
+
+
 @pytest.mark.parametrize("call", [create, put])
 def test_what_fails_after_a_write_does_not_undo_it(
     store: TokenStore, monkeypatch: pytest.MonkeyPatch, call: Callable[..., str]
@@ -354,8 +383,13 @@ def test_files_and_new_directories_are_only_for_their_owner(
     assert (mode(tmp_path / "a"), mode(tmp_path)) == (0o700, 0o755)
 
 
-def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
+@pytest.mark.parametrize("links", [True, False])
+def test_what_root_writes_stays_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
     """Token, lock and new directories, made or replaced; group and the group's rights, too."""
+    if not links:
+        monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "not here")))
     home, owner = tmp_path / "service", (_NOBODY, _NOBODY)
     home.mkdir(mode=0o700)
     try:
