@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .judging import fetch_once, mark_sent, mark_unsent
+from .judging import fetch_once, unsent
 from .location import proxy_for
 from .loop import READ_SECONDS, LoopStore, drivers_own, set_known
 
@@ -80,10 +80,8 @@ class AzureStore(LoopStore):
         policy: Any = getattr(driver.service_client, "_credential_policy", None)
         fetch = getattr(policy, "_request_token", None)
         if fetch and self._theirs is None and type(policy)._need_new_token(policy):
-            mark_unsent()
             due = policy._token is None or policy._token.expires_on <= time.time()
-            await fetch_once(driver, lambda: fetch(*policy._scopes), join=due)
-            mark_sent()
+            await unsent(fetch_once(driver, lambda: fetch(*policy._scopes), join=due))
         return driver.service_client.get_blob_client(self._bucket, name)
 
     async def _read(self, driver: Driver, name: str) -> StoredObject:

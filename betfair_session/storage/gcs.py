@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .judging import fetch_once, mark_sent, mark_unsent
+from .judging import fetch_once, unsent
 from .location import proxy_for
 from .loop import LoopStore, read_start, set_known
 from .meanings import OWN_HEADERS, Refusal, check_google_token, no_credentials
@@ -97,23 +97,7 @@ class GCSStore(LoopStore):
 
         url = f"{driver._location.rstrip('/')}/{path}"
         session = await driver._set_session()
-        # In a thread: it may fetch a new access token, which would block the loop.
-        mark_unsent()
-        try:
-            if self._theirs is None:
-                known, held = driver.credentials, driver.credentials.credentials
-                refresh = partial(type(known).maybe_refresh, known)
-                due = held is None or not held.valid
-                await fetch_once(driver, lambda: asyncio.to_thread(refresh), join=due)
-            signed = await asyncio.to_thread(driver._get_headers, headers)
-        except Exception as error:
-            if getattr(error, "code", None) != HTTPStatus.UNAUTHORIZED:
-                raise
-            # gcsfs takes any refusal of Google's authority for one of the store.
-            told = error.__cause__ or error
-            busy = getattr(told, "retryable", False) or "server unavailable" in str(told)
-            raise no_credentials(f"{type(told).__name__}: {told}", 503 if busy else 401) from error
-        mark_sent()
+        signed = await unsent(self._signed(driver, headers))
         async with session.request(
             method,
             url,
@@ -136,6 +120,23 @@ class GCSStore(LoopStore):
                 emulator=_is_emulator(driver._location),
                 signed=any(name in answer.headers for name in OWN_HEADERS),
             )
+
+    async def _signed(self, driver: Driver, headers: Mapping[str, str] | None) -> Any:  # noqa: ANN401
+        """Return the headers with an access token, in a thread: fetching one would block."""
+        try:
+            if self._theirs is None:
+                known, held = driver.credentials, driver.credentials.credentials
+                refresh = partial(type(known).maybe_refresh, known)
+                due = held is None or not held.valid
+                await fetch_once(driver, lambda: asyncio.to_thread(refresh), join=due)
+            return await asyncio.to_thread(driver._get_headers, headers)
+        except Exception as error:
+            if getattr(error, "code", None) != HTTPStatus.UNAUTHORIZED:
+                raise
+            # gcsfs takes any refusal of Google's authority for one of the store.
+            told = error.__cause__ or error
+            busy = getattr(told, "retryable", False) or "server unavailable" in str(told)
+            raise no_credentials(f"{type(told).__name__}: {told}", 503 if busy else 401) from error
 
     def _proxy(self, driver: Driver, url: str) -> str | None:
         """Return the environment's proxy, which gcsfs ignores unless its options say otherwise."""

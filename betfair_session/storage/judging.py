@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import re
 from contextlib import suppress
-from contextvars import ContextVar
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +92,8 @@ def _in_full(error: BaseException, text: str) -> Judgement | None:
         return Judgement(*error.meaning, clean(error))
     if isinstance(error, RuntimeError) and "shutdown" in str(error):  # only the text tells
         return Judgement("ending", Sent.MAYBE, text)
+    if isinstance(error, RuntimeError) and "still expired" in str(error):  # a process gave these
+        return Judgement("forbidden", Sent.NEVER, f"no credentials: {text}")
     lacking = _lacking(error)
     if lacking:
         return Judgement("driver", Sent.NEVER, lacking)
@@ -262,18 +263,6 @@ def _names(error: BaseException) -> Iterator[str]:
 
 _FETCH = "_betfair_session_fetch"  # a driver's attribute with the task at work
 _FETCH_SECONDS = 60.0  # then a new one is begun: this one may hang
-_unsent: ContextVar[list[bool]] = ContextVar("_unsent")
-"""An empty list unless the task's request has certainly not been sent."""
-
-
-def mark_unsent() -> None:
-    """Note that this task's request waits, as for its credentials; see `tell_unsent`."""
-    _unsent.get([]).append(True)
-
-
-def mark_sent(**_: object) -> None:
-    """Note that this task's request may have been sent; also as a handler of botocore's events."""
-    _unsent.get([]).clear()
 
 
 async def fetch_once(
@@ -306,15 +295,17 @@ async def fetch_once(
     task.result()
 
 
-async def tell_unsent(work: Awaitable[T]) -> T:
-    """Return what `work` returns; if it fails before its request is sent, let the error say so."""
-    unsent = list[bool]()
-    _unsent.set(unsent)
+async def unsent(work: Awaitable[T]) -> T:
+    """Do work that comes before a request, and let its error say that nothing was sent."""
     try:
         return await work
     except Exception as error:
         judged = judge(error, cloud=True)
-        if not unsent or judged.sent is not Sent.MAYBE:
+        if judged.sent is not Sent.MAYBE:
             raise
         reason = "server" if judged.reason == "other" else judged.reason  # it had no credentials
         raise Known(judged.detail, reason, Sent.NEVER) from error
+    except BaseException as stop:
+        if type(stop).__name__ != "CancelledError":  # at the call's deadline
+            raise
+        raise Known("no credentials in time", "timeout", Sent.NEVER) from None

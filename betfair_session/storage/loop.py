@@ -25,7 +25,6 @@ from betfair_session.process import reset_in_child
 from betfair_session.process.threads import NoThreadError, Once, OutOfTime, start
 
 from .cloud import CloudStore, Driver
-from .judging import tell_unsent
 from .meanings import no_credentials
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def run(
         left = deadline - time.monotonic()
         if left <= 0:
             raise OutOfTime
-        return await tell_unsent(asyncio.wait_for(work(), left))
+        return await asyncio.wait_for(work(), left)
 
     future = asyncio.run_coroutine_threadsafe(bounded(), loop)
     begun(future)

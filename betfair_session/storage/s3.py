@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .judging import fetch_once, mark_sent, mark_unsent
+from .judging import fetch_once, unsent
 from .location import is_amazon
 from .loop import READ_SECONDS, LoopStore, read_start, set_known
 from .meanings import no_credentials
@@ -118,7 +118,7 @@ class S3Store(LoopStore):
 
         async def refresh_once() -> None:
             due = credentials.refresh_needed(credentials._mandatory_refresh_timeout)
-            await fetch_once(credentials, lambda: refresh(credentials), join=due)
+            await unsent(fetch_once(credentials, lambda: refresh(credentials), join=due))
 
         if refresh:
             # A child forked during a fetch inherits a lock that nothing opens.
@@ -138,19 +138,11 @@ class S3Store(LoopStore):
         client = await driver.get_s3(self._bucket)
         if is_amazon(client.meta.endpoint_url):
             self.probe, self.deletes_versions = False, True
-        if self._theirs is None:
-            client.meta.events.register("before-send.s3", mark_sent, unique_id=__name__)
-            mark_unsent()  # until its credentials are there
         send = getattr(client, method)
         own_arguments = driver._get_s3_method_kwargs(
             send, driver.req_kw, Bucket=self._bucket, Key=name
         )
-        try:
-            answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
-        except RuntimeError as error:  # a process gave credentials that have expired
-            if "expired" not in str(error):
-                raise
-            raise no_credentials(str(error), 401) from error
+        answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
         return answer
 
     async def _read(self, driver: Driver, name: str) -> StoredObject:

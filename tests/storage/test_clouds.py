@@ -798,6 +798,12 @@ def test_a_garbled_answer_in_place_of_amazons_credentials_may_pass(
         process.write_text(printed)
         with open_store(bucket.url(), options) as store:
             all_fail(store, "server", ["read", "create"])
+    late = {"Version": 1, **given, "SessionToken": "t", "Expiration": "2020-01-01T00:00:00Z"}
+    process.write_text(f"print({json.dumps(late)!r})")  # what has expired is none
+    filesystem = S3FileSystem(**options, skip_instance_cache=True)
+    for place in ((bucket.url(), options), ((filesystem, bucket.name),)):
+        with open_store(*place) as store:
+            all_fail(store, "forbidden", ["read", "create"])
 
 
 @pytest.mark.parametrize(
