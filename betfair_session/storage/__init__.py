@@ -110,7 +110,7 @@ def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
         return _local(url, options)
     url = scheme + url[len(scheme) :]  # the drivers know only lower-case schemes
     with _no_collections():
-        backend = _object_store({scheme}, obstore=options.pop("obstore", False))
+        backend = _object_store(redact(url), {scheme}, obstore=options.pop("obstore", False))
         opened = backend(url, options) if backend else None
     return opened or _generic(url, options, timeout)
 
@@ -143,24 +143,36 @@ def _local(path: str, options: dict[str, Any]) -> TokenStore:
     return LocalStore(local_path(path), options)
 
 
-def _object_store(schemes: set[str], *, obstore: bool = False) -> type[CloudStore] | None:
-    """Return the class for a cloud's object store, and import only that one."""
-    if obstore or any(each.startswith("obstore+") for each in schemes):
-        from .obstore import ObstoreStore
+def _object_store(
+    label: str, schemes: set[str], *, obstore: bool = False
+) -> type[CloudStore] | None:
+    """Return the class for a cloud's object store; import only that one, with its driver."""
+    extra = ""
+    try:  # with import statements, since packers look for those
+        if obstore or any(each.startswith("obstore+") for each in schemes):
+            extra = "obstore"
+            from .obstore import ObstoreStore
 
-        return ObstoreStore
-    if schemes & S3:
-        from .s3 import S3Store
+            return ObstoreStore
+        if schemes & S3:
+            extra = "s3"
+            from .s3 import S3Store
 
-        return S3Store
-    if schemes & GCS:
-        from .gcs import GCSStore
+            return S3Store
+        if schemes & GCS:
+            extra = "gcs"
+            from .gcs import GCSStore
 
-        return GCSStore
-    if schemes & AZURE:
-        from .azure import AzureStore
+            return GCSStore
+        if schemes & AZURE:
+            extra = "azure"
+            from .azure import AzureStore
 
-        return AzureStore
+            return AzureStore
+    except ImportError as error:
+        raise ConfigurationError(
+            f'{label} needs {error.name}: pip install "betfair-session[{extra}]"'
+        ) from error
     return None
 
 
@@ -226,7 +238,7 @@ def _from_filesystem(
         raise _cached(label)
     if names & LOCAL:
         return _local(root or ".", {})
-    backend = _object_store(names)
+    backend = _object_store(label, names)
     if backend:
         return backend(label, filesystem=filesystem, root=root)
     from .generic import GenericStore, MemoryStore

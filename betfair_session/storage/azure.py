@@ -14,6 +14,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from adlfs import AzureBlobFileSystem
+from azure.core import MatchConditions
+
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .judging import fetch_once, unsent
@@ -29,21 +32,15 @@ if TYPE_CHECKING:
 class AzureStore(LoopStore):
     """A container of an Azure storage account."""
 
-    extra = "azure"
+    kind = AzureBlobFileSystem
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give credentials (account_key, connection_string, anon=False) with the role "
         "Storage Blob Data Contributor, or a sas_token for reading, creating, writing and deleting",
         "no-bucket": "create the container, or correct its name or the account",
     }
 
-    @staticmethod
-    def _import() -> Any:  # noqa: ANN401 - adlfs is untyped
-        from adlfs import AzureBlobFileSystem
-
-        return AzureBlobFileSystem
-
     def _place(self, path: str) -> tuple[str, str]:
-        path = drivers_own(self._kind, "_strip_protocol")(path)
+        path = drivers_own(self.kind, "_strip_protocol")(path)
         container, _, prefix = path.strip("/").partition("/")
         return container, prefix.strip("/")
 
@@ -117,8 +114,6 @@ class AzureStore(LoopStore):
 
     def _once(self, driver: Driver, expect: Expect = ANY) -> dict[str, Any]:
         """Return the options with which the client sends a request once, on its condition."""
-        from azure.core import MatchConditions
-
         condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
         url = driver.service_client.url
         proxy = proxy_for(url) if self._theirs is None else None

@@ -71,7 +71,7 @@ class CloudStore(TokenStore):
     """A store on a driver for a cloud; a subclass sends one request for each operation."""
 
     atomic = True
-    extra: ClassVar[str]
+    kind: ClassVar[Any] = None  # fsspec's class of filesystems for it, if it uses one
     hints: ClassVar[Mapping[str, str]] = {}
     deletes_versions: bool = True  # whether a delete can have a condition
     single: ClassVar[bool] = False  # whether a caller's filesystem sends a request at most once
@@ -90,15 +90,9 @@ class CloudStore(TokenStore):
         self._url = url
         self._options = dict(options or {})
         self._theirs = filesystem
-        try:
-            self._kind = self._import()
-        except ImportError as error:
-            raise ConfigurationError(
-                f'{self.label} needs {error.name}: pip install "betfair-session[{self.extra}]"'
-            ) from error
-        if filesystem is not None and not isinstance(filesystem, self._kind):
+        if filesystem is not None and not isinstance(filesystem, self.kind):
             given, wanted = (
-                f"{kind.__module__}.{kind.__name__}" for kind in (type(filesystem), self._kind)
+                f"{kind.__module__}.{kind.__name__}" for kind in (type(filesystem), self.kind)
             )
             raise ConfigurationError(
                 f"{self.label}: {given} is not {wanted}, so it cannot write conditionally; give "
@@ -107,19 +101,14 @@ class CloudStore(TokenStore):
         self._bucket, self._prefix = self._place(url if root is None else root)
         if not self._bucket:
             refuse("store", f"{self.label} names no bucket or container")
-        if isinstance(self._kind, type):
-            check_driver_options(self.label, self._options, self._kind)
+        if self.kind:
+            check_driver_options(self.label, self._options, self.kind)
         # fsspec's filesystems, and everything on an event loop, do not survive a fork.
         self._ours: Once[Driver] = Once()
         self._proven: set[bool] = set()  # what was tried: True for ABSENT, False for versions
 
     def _check_process(self) -> None:
         """Raise ConfigurationError where the driver cannot work in this process."""
-
-    @staticmethod
-    @abstractmethod
-    def _import() -> Any:  # noqa: ANN401 - the drivers are untyped
-        """Return the driver's class, by an import statement: packers look for those."""
 
     @abstractmethod
     def _place(self, path: str) -> tuple[str, str]:

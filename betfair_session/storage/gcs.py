@@ -21,6 +21,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from gcsfs.core import GCSFileSystem
+
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .judging import fetch_once, unsent
@@ -40,7 +42,7 @@ _SAID, _NO_OBJECT = "No such object", "NoSuchKey"
 class GCSStore(LoopStore):
     """A bucket on Google Cloud Storage."""
 
-    extra = "gcs"
+    kind = GCSFileSystem  # gcsfs's default, the extended one, would ask for the bucket's type first
     single = True
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give credentials (GOOGLE_APPLICATION_CREDENTIALS, or `token`, a key file) "
@@ -48,15 +50,8 @@ class GCSStore(LoopStore):
         "no-bucket": "create the bucket, or correct its name or the endpoint",
     }
 
-    @staticmethod
-    def _import() -> Any:  # noqa: ANN401 - gcsfs is untyped
-        # gcsfs's default, the extended filesystem, would ask for the bucket's type first.
-        from gcsfs.core import GCSFileSystem
-
-        return GCSFileSystem
-
     def _place(self, path: str) -> tuple[str, str]:
-        bucket, prefix, _ = self._kind._split_path(path)
+        bucket, prefix, _ = self.kind._split_path(path)
         return bucket, prefix.strip("/")
 
     def _make(self, options: dict[str, Any]) -> Driver:

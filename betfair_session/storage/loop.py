@@ -236,8 +236,8 @@ class LoopStore(CloudStore):
     def _open(self) -> Driver:
         from fsspec.config import apply_config
 
-        of_the_url = drivers_own(self._kind, "_get_kwargs_from_urls")(self._url)
-        options = apply_config(self._kind, {**of_the_url, **self._options})
+        of_the_url = drivers_own(self.kind, "_get_kwargs_from_urls")(self._url)
+        options = apply_config(self.kind, {**of_the_url, **self._options})
         loop = background_loop()
         driver = self._make({**options, "skip_instance_cache": True, "loop": loop})
 
@@ -259,7 +259,7 @@ class LoopStore(CloudStore):
 
     def _make(self, options: dict[str, Any]) -> Driver:
         """Return the driver's filesystem; this may block."""
-        return self._kind(**options)
+        return self.kind(**options)
 
     @abstractmethod
     async def _prepare(self, driver: Driver) -> bool:

@@ -17,6 +17,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import unquote
 
+from obstore import store as stores
+
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process.threads import NoThreadError, OutOfTime, run_until
 
@@ -69,7 +71,6 @@ class ObstoreStore(CloudStore):
     """A bucket on Amazon S3, Google Cloud Storage or Azure, through obstore."""
 
     deletes_versions = False
-    extra = "obstore"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give credentials (options, variables, the machine's identity; obstore reads "
         "no AWS profile) that allow reading, writing and deleting, and on S3 s3:ListBucket",
@@ -85,12 +86,6 @@ class ObstoreStore(CloudStore):
 
     def _configure(self) -> None:
         self._config, self._endpoint = configure(self._cloud, self._account | self._options)
-
-    @staticmethod
-    def _import() -> Any:  # noqa: ANN401 - a module
-        from obstore import store
-
-        return store
 
     def _place(self, path: str) -> tuple[str, str]:
         scheme, _, rest = path.removeprefix("obstore+").partition("://")
@@ -136,7 +131,7 @@ class ObstoreStore(CloudStore):
     def _build(self, seconds: float) -> Driver:
         # Usually an emulator on this machine.
         plain = {"allow_http": True} if str(self._endpoint).startswith("http://") else {}
-        return getattr(self._kind, _STORES[self._cloud])(
+        return getattr(stores, _STORES[self._cloud])(
             self._bucket,
             config=self._config,
             client_options={

@@ -16,6 +16,8 @@ import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from s3fs import S3FileSystem
+
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .judging import fetch_once, unsent
@@ -40,7 +42,7 @@ class S3Store(LoopStore):
     probe = True
     deletes_versions = False
     _digests = False  # whether to send Content-MD5
-    extra = "s3"
+    kind = S3FileSystem
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give credentials (key and secret, profile, role) that allow s3:GetObject, "
         "s3:PutObject and s3:DeleteObject, and s3:ListBucket on the bucket, without which a "
@@ -48,16 +50,10 @@ class S3Store(LoopStore):
         "no-bucket": "create the bucket, or correct its name, the region or the endpoint",
     }
 
-    @staticmethod
-    def _import() -> Any:  # noqa: ANN401 - s3fs is untyped
-        from s3fs import S3FileSystem
-
-        return S3FileSystem
-
     def _place(self, path: str) -> tuple[str, str]:
         # s3fs knows access points and other bucket names that contain a slash.
-        path = self._kind._strip_protocol(path).lstrip("/")
-        bucket, prefix = self._kind._find_bucket_key(None, path)
+        path = self.kind._strip_protocol(path).lstrip("/")
+        bucket, prefix = self.kind._find_bucket_key(None, path)
         return bucket, prefix.strip("/")
 
     def _make(self, options: dict[str, Any]) -> Driver:
@@ -90,7 +86,7 @@ class S3Store(LoopStore):
             "read_timeout": READ_SECONDS,
             "retries": {"total_max_attempts": 1},
         }
-        driver = self._kind(**{**options, "config_kwargs": config})
+        driver = self.kind(**{**options, "config_kwargs": config})
         if driver.session is None:
             driver.session = _unattended(driver.kwargs)
         return driver

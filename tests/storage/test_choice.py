@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import gc
+import importlib.abc
 import os
 import sys
 from collections.abc import Callable
@@ -23,7 +24,6 @@ from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.storage import open_store
-from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import ANY
 from betfair_session.storage.location import check_key
 
@@ -313,13 +313,15 @@ def test_a_driver_is_imported_without_collections(
     monkeypatch: pytest.MonkeyPatch, kept: Callable[[], None] | tuple[()]
 ) -> None:
     """Not where the program does something itself; and afterwards all is as it was."""
-    known, seen = AzureStore._import, list[bool]()
+    seen = list[bool]()
 
-    def noted() -> Any:  # noqa: ANN401 - adlfs is untyped
-        seen.append(gc.isenabled())
-        return known()
+    class Noted(importlib.abc.MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "betfair_session.storage.azure":
+                seen.append(gc.isenabled())
 
-    monkeypatch.setattr(AzureStore, "_import", staticmethod(noted))
+    monkeypatch.setattr(sys, "meta_path", [Noted(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "betfair_session.storage.azure", raising=False)
 
     def state() -> tuple[bool, bool]:
         return gc.isenabled(), gc.get_freeze_count() > MANY
@@ -357,6 +359,7 @@ def test_a_missing_driver_is_named_with_what_to_install(monkeypatch: pytest.Monk
     for url in ("nosuch://user:hunter2@host/x", "dir::nosuch://user:hunter2@host/x"):
         assert "no_such_module" in refused(url)
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(sys.modules, "betfair_session.storage.s3", raising=False)
     assert "betfair-session[s3]" in refused("s3://bucket")
 
     missing = Mock(side_effect=ImportError(name="paramiko"))
