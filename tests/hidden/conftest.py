@@ -22,31 +22,26 @@ def planted(sandbox: Sandbox, tmp_path: Path) -> Planted:
     return plant(sandbox, tmp_path / "certificate")
 
 
-class Said:
-    """All that was logged, by this library and by those below it."""
-
-    def __init__(self, log: pytest.LogCaptureFixture, shown: list[warnings.WarningMessage]) -> None:
-        self._log, self._warnings = log, shown
-
-    def text(self) -> str:
-        """Return every record of the log with all that it carries, and every warning."""
-        formatted = logging.Formatter().format
-        lines = [
-            f"{each.name} {each.getMessage()} {each.__dict__} {formatted(each)}"
-            for each in self._log.records
-        ]
-        return "\n".join(
-            [*lines, *(f"{each.message!r} {each.filename}" for each in self._warnings)]
-        )
+Said = Callable[[], str]
 
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Iterator[Said]:
-    """Listen to every logger at its lowest level, and to the warnings."""
+    """Return all that was logged so far, by this library and those below it, and every warning.
+
+    Each record is shown with all that it carries.
+    """
     caplog.set_level(1)
+    formatted = logging.Formatter().format
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        yield Said(caplog, shown)
+        yield lambda: "\n".join(
+            [
+                f"{each.name} {each.getMessage()} {vars(each)} {formatted(each)}"
+                for each in caplog.records
+            ]
+            + [f"{each.message!r} {each.filename}" for each in shown]
+        )
 
 
 Fails = Callable[[Callable[[], object]], BetfairSessionError]
@@ -64,4 +59,4 @@ def fails(planted: Planted, said: Said) -> Iterator[Fails]:
         return caught.value
 
     yield fail
-    assert planted.found_in(said.text()) == []
+    assert planted.found_in(said()) == []

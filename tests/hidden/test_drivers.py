@@ -33,7 +33,7 @@ def live_a_life(planted: Planted, said: Said, place: Bucket) -> None:
         planted.sandbox.expire_all()
         manager.get_session(*at)
         manager.logout(*at)
-    assert planted.found_in(said.text()) == []
+    assert planted.found_in(said()) == []
 
 
 @pytest.mark.usefixtures("short_waits")
@@ -42,7 +42,7 @@ def test_no_driver_shows_a_token(
     planted: Planted, said: Said, cloud_place: Bucket, cloud_lane: str
 ) -> None:
     live_a_life(planted, said, cloud_place)
-    assert f"\n{LANES[cloud_lane]}" in f"\n{said.text()}"
+    assert f"\n{LANES[cloud_lane]}" in f"\n{said()}"
 
 
 @pytest.mark.parametrize("cloud_lane", LANES)

@@ -57,7 +57,7 @@ def test_a_secret_is_found_wherever_it_is_planted(planted: Planted, said: Said) 
     place: dict[str, Any] = {}
     code = "def fail(hidden, cause):\n    raise ValueError('no') from cause"
     exec(compile(code, str(ours.__file__), "exec"), place)
-    assert planted.found_in(said.text()) == []
+    assert planted.found_in(said()) == []
     header = {"": [SecretHeader(CODE)]}
     for hidden, cause in ((CODE, None), (header, None), ("nothing", KeyError(CODE))):
         with pytest.raises(ValueError, match="no") as caught:
@@ -65,7 +65,7 @@ def test_a_secret_is_found_wherever_it_is_planted(planted: Planted, said: Said) 
         vars(caught.value)["request"] = {"": PASSWORD}
         assert planted.found_in(everything_in(caught.value)) == ["password", "code"]
     logging.getLogger("any.where").log(2, "no", extra={"request": USERNAME})
-    assert planted.found_in(said.text()) == ["username"]
+    assert planted.found_in(said()) == ["username"]
 
 
 ANSWERS = [
@@ -150,7 +150,7 @@ def test_no_failure_in_an_event_loop_shows_a_secret(
         errors = asyncio.run(ask(manager.session(tmp_path, KEY)), debug=True)
     assert [type(error) for error in errors] == [Blocked] * 3
     shown = "\n".join(everything_in(error) for error in errors if isinstance(error, Exception))
-    assert planted.found_in(shown + said.text()) == []
+    assert planted.found_in(shown + said()) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a thread a signal")

@@ -123,6 +123,6 @@ def test_a_proxy_of_no_use_learns_and_shows_nothing(
         assert error.status_code is None
         if reason:
             assert (error.reason, error.sent) == (reason, False)
-    assert "proxypass-Hy8" not in "\n".join(map(str, errors)) + said.text()
-    shown = "\n".join(map(everything_in, errors)) + said.text()
+    assert "proxypass-Hy8" not in "\n".join(map(str, errors)) + said()
+    shown = "\n".join(map(everything_in, errors)) + said()
     assert base64.b64encode(b"proxyuser:proxypass-Hy8").decode() not in shown

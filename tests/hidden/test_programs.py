@@ -80,10 +80,6 @@ def test_only_the_token_command_prints_the_token(
         assert planted.found_in(shown(*wrong, code=code)) == []
 
 
-def _shown_to_others(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode("latin-1")
-
-
 def _family(pid: int) -> Iterator[int]:
     """Yield a process and all that descend from it."""
     yield pid
@@ -104,13 +100,13 @@ def test_no_command_line_of_a_process_shows_a_secret(
     try:
         planted.sandbox.wait_for("certlogin")
         family = [*_family(process.pid), *_family(planted.sandbox.pid)]
-        shown = "\n".join(map(_shown_to_others, family))
+        shown = b"\n".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in family)
         # No other process of the library's has the account in its environment.
         inherited = Path(f"/proc/{planted.sandbox.pid}/environ").read_bytes()
     finally:
         planted.sandbox.release("certlogin")
         out, err = process.communicate(timeout=SECONDS)
-    assert "token" in shown
+    assert b"token" in shown
     assert planted.found_in(shown) == []
     assert planted.found_in(inherited) == []
     assert planted.found_in(err) == []
@@ -192,18 +188,14 @@ def test_what_a_killed_program_leaves_is_private(
         assert any(b"BEGIN ENCRYPTED PRIVATE KEY" in path.read_bytes() for path in left)
     else:
         assert any(planted.found_in(path.read_bytes()) for path in left)
-        _age_lock(tmp_path / "store" / f"{KEY}.login")
+        # No process will release it, if it is from before the last boot.
+        lock = tmp_path / "store" / f"{KEY}.login"
+        content = json.loads(lock.read_bytes())
+        lock.write_text(json.dumps({**content, "boot": "an earlier one"}))
+        os.utime(lock, (time.time() - 3600,) * 2)
         again = cli("token", "--json", variables=variables, directory=tmp_path)
         assert again.returncode == 0
         # The next writer removes it, and stores its own.
         token = json.loads(again.stdout)["token"]
-        files = [path for path in (tmp_path / "store").iterdir() if path.name != f"{KEY}.login"]
+        files = [path for path in (tmp_path / "store").iterdir() if path != lock]
         assert [path.read_text("ascii") for path in files] == [token]
-
-
-def _age_lock(lock: Path) -> None:
-    """Make a lock look as old as one that no process will release, from before the last boot."""
-    content = json.loads(lock.read_bytes())
-    lock.write_text(json.dumps({**content, "boot": "an earlier one"}))
-    old = time.time() - 3600
-    os.utime(lock, (old, old))
