@@ -169,6 +169,15 @@ STORIES: dict[str, list[Any]] = {
         (2.625, WOKE, ReadLock()),
         (LockRead(held(since=1e300), "L0", 0.0), Failed(LoginTimeout, owner="another", since=None)),
     ],
+    "a waiting call that finds another's refusal reads the token once more, and waits no longer": [
+        *FIND_DEAD,
+        (LockRead(held(), "L0", 0.0), Wait(0.25)),
+        (WOKE, ReadToken()),
+        (GONE_DEAD, Wait(0.375)),
+        (WOKE, ReadLock()),
+        (LockRead(failed(), "L1", 1.0), ReadToken()),
+        (GONE_DEAD, Failed(LoginRefused, status="STATUS")),
+    ],
     "a call whose time ends while the lock cannot be written tells why": [
         {"deadline": 4.0},
         (NOTHING, TAKE),
