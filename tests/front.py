@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 KEY = "session.token"
 LOCK = "session.token.login"
 UNKNOWN = "A" * 43 + "="  # a token that Betfair does not know
+BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
+RPC, REST = "betting/json-rpc/v1", "betting/rest/v1.0/listEventTypes/"
+READ = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/listEventTypes", "params": {}, "id": 1}
 
 
 def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN401 - a client's
@@ -75,6 +79,13 @@ class Front:
 
     def session(self, **settings: Any) -> Session:  # noqa: ANN401 - the manager's
         return self.manager(**settings).session(self.path, KEY)
+
+    def locked(self, **fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
+        """Let another machine hold the lock, which was written just now."""
+        lock = locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time())
+        self.path.mkdir(exist_ok=True)
+        self.lock.write_bytes(locks.encode(lock._replace(**fields)))
+        return self.read_lock()
 
     def read_lock(self) -> locks.Lock:
         return locks.decode(self.lock.read_bytes())

@@ -8,7 +8,6 @@ import pickle
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 from betfairlightweight.exceptions import APIError
-from front import Front, Watched, lasting, let_finish
+from front import BET, READ, REST, RPC, Front, Watched, lasting, let_finish
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger
@@ -31,20 +30,17 @@ from betfair_session import (
     Exchange,
     ExchangeError,
     LoginRefused,
+    LoginTimeout,
     Session,
     SessionRejected,
     session_is_invalid,
 )
 from betfair_session.exchange import client
 from betfair_session.integrations.betfairlightweight import APIClient
-from betfair_session.login import lock as locks
 from betfair_session.process import clocks, single_flight
 from betfair_session.sandbox import Sandbox
 
-BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
 EVENTS = [{"eventType": {"id": "7", "name": "Horse Racing"}, "marketCount": 1}]
-READ = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/listEventTypes", "id": 1}
-RPC, REST = "betting/json-rpc/v1", "betting/rest/v1.0/listEventTypes/"
 BOTH_FORMS = pytest.mark.parametrize("rest", [False, True], ids=["rpc", "rest"])
 
 
@@ -83,20 +79,23 @@ def test_a_call_returns_the_result(exchange: Exchange, sandbox: Sandbox, *, rest
     assert not any(entry.defects for entry in entries)
 
 
-def test_parameters_arrive_and_stay_as_they_are(exchange: Exchange, sandbox: Sandbox) -> None:
+@BOTH_FORMS
+def test_parameters_arrive_and_stay_as_they_are(
+    exchange: Exchange, sandbox: Sandbox, *, rest: bool
+) -> None:
     """A customerRef is added to what is sent, another one each time; the caller's own is kept."""
     params: dict[str, Any] = {"marketId": "1.é", "instructions": [{}, {}]}
-    report = exchange.call("placeOrders", params)
+    report = exchange.call("placeOrders", params, rest=rest)
     assert params == {"marketId": "1.é", "instructions": [{}, {}]}
     (order,) = sandbox.orders()
     assert (order.market_id, order.instructions) == ("1.é", 2)
     assert (order.customer_ref, report["status"]) == (report["customerRef"], "SUCCESS")
     assert re.fullmatch(r"[0-9a-f]{32}", order.customer_ref or "")
-    exchange.call("placeOrders", params)
+    exchange.call("placeOrders", params, rest=rest)
     own = {**BET, "customerRef": "aZ09:-._+*;~" + "x" * 20}
-    assert exchange.call("placeOrders", own)["status"] == "SUCCESS"
+    assert exchange.call("placeOrders", own, rest=rest)["status"] == "SUCCESS"
     # A duplicate that the caller made is in Betfair's report, and no error.
-    assert exchange.call("placeOrders", own)["errorCode"] == "DUPLICATE_TRANSACTION"
+    assert exchange.call("placeOrders", own, rest=rest)["errorCode"] == "DUPLICATE_TRANSACTION"
     refs = [order.customer_ref for order in sandbox.orders()]
     assert len(set(refs)) == 3
     assert refs[-1] == own["customerRef"]
@@ -163,51 +162,15 @@ def test_a_slow_store_keeps_no_token_that_was_logged_out(
     assert ask() == front.token.read_text() != dead
 
 
-def test_what_took_the_time_of_a_call_is_told(front: Front, betting_session: Session) -> None:
-    """If nothing was sent to the betting API, nothing is said of it."""
-    front.sandbox.hold("certlogin")
-    with Exchange(betting_session, timeout=0.2) as exchange:
-        error = failure(lambda: exchange.call("placeOrders", BET))
-    assert (error.landed, exchange._host in str(error)) == (False, False)
-    front.sandbox.release("certlogin")
-    let_finish()
-    assert front.sandbox.orders() == []
-
-
 def test_nobody_logs_in_for_a_call_that_was_given_up(front: Front) -> None:
     """Such as one of a function that has returned, and is frozen with the lock in its hand."""
     session = front.session()
-    lock = locks.Lock(locks.HELD, "0" * 16, "another machine", ttl=1.0, since=time.time())
-    front.path.mkdir(exist_ok=True)
-    front.lock.write_bytes(locks.encode(lock))
+    front.locked(ttl=1.0)
     with Exchange(session, timeout=0.2) as exchange:
         failure(lambda: exchange.call("placeOrders", BET))
     let_finish()
     assert front.sandbox.counts() == {}
     assert session.token()
-
-
-def test_a_login_that_takes_too_long_does_not_hide_that_bets_may_stand(front: Front) -> None:
-    """The first answer is lost, the session dies, and another machine holds the lock."""
-    session = front.session(login_timeout=3.0)
-    with Exchange(session, timeout=30) as exchange:
-        exchange.call(READING)
-        front.sandbox.fault("betting", "lost")
-        with front.under_way("betting", lambda: exchange.call(ORDER, BET), "after") as call:
-            front.sandbox.expire_all()
-            lock = locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time())
-            front.lock.write_bytes(locks.encode(lock))
-        assert failure(call.result).landed
-    assert len(front.sandbox.orders()) == 1
-
-
-def test_a_bundle_that_is_gone_sends_no_order(betting_session: Session, tmp_path: Path) -> None:
-    bundle = tmp_path / "authorities.pem"
-    bundle.write_bytes(Path(str(betting_session.client.verify)).read_bytes())
-    with Exchange(betting_session, verify=bundle) as exchange:
-        bundle.unlink()
-        error = failure(lambda: exchange.call("placeOrders", BET))
-    assert (error.landed, str(bundle) in str(error)) == (False, True)
 
 
 class Fate(NamedTuple):
@@ -334,16 +297,6 @@ def test_the_fate_of_a_call(exchange: Exchange, sandbox: Sandbox, number: int) -
         sandbox.clear_faults()
 
 
-@BOTH_FORMS
-def test_a_reference_of_the_callers_own_may_have_been_used_before(
-    exchange: Exchange, sandbox: Sandbox, *, rest: bool
-) -> None:
-    exchange.call(READING)
-    sandbox.fault("*", **saying({"result": REPEATED, **REPEATED}))
-    order = {**BET, "customerRef": "mine"}
-    assert exchange.call(ORDER, order, rest=rest)["errorCode"] == DUPLICATE
-
-
 @pytest.mark.parametrize("what", ["the hook fails", "the hook is late", "the thread stands still"])
 def test_a_report_that_came_counts_whatever_happens_after_it(
     exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, what: str
@@ -398,7 +351,7 @@ def test_what_was_given_up_does_not_arrive_later(
 def test_a_dead_session_is_renewed_and_the_order_placed_once(
     exchange: Exchange, betting_session: Session, sandbox: Sandbox
 ) -> None:
-    """The rejected sending was not carried out; a caller may want no replay even so."""
+    """The rejected sending was not carried out; a caller may want no replay, nor any resending."""
     exchange.call("listEventTypes")
     sandbox.expire_all()
     assert exchange.call("placeOrders", BET)["status"] == "SUCCESS"
@@ -406,24 +359,33 @@ def test_a_dead_session_is_renewed_and_the_order_placed_once(
     with Exchange(betting_session, replay_orders=False) as careful:
         sandbox.expire_all()
         error = failure(lambda: careful.call("placeOrders", BET))
-    assert (error.code, error.landed) == ("INVALID_SESSION_INFORMATION", False)
+        assert (error.code, error.landed) == ("INVALID_SESSION_INFORMATION", False)
+        sandbox.fault("betting", "lost")
+        assert failure(lambda: careful.call("placeOrders", BET)).landed
+    assert (len(sandbox.orders()), sandbox.counts()["betting"]) == (2, 5)
     sandbox.configure(session_seconds=0)
     with pytest.raises(SessionRejected):
         exchange.call("listEventTypes")
 
 
+@pytest.mark.usefixtures("short_waits")
+@pytest.mark.parametrize("why", [LoginRefused, LoginTimeout])
 def test_a_failed_renewal_does_not_hide_that_bets_may_stand(
-    exchange: Exchange, front: Front, sandbox: Sandbox
+    front: Front, sandbox: Sandbox, why: type[BetfairSessionError]
 ) -> None:
-    """The first answer is lost, the session dies, and the login is refused."""
-    exchange.call("listEventTypes")
-    sandbox.fault("betting", "lost")
-    with front.under_way("betting", lambda: exchange.call("placeOrders", BET), "after") as call:
-        sandbox.expire_all()
-        sandbox.login_status("ACCOUNT_NOW_LOCKED")
-    error = failure(call.result)
+    """The first answer is lost, the session dies; a login is refused, or another's takes long."""
+    with Exchange(front.session(login_timeout=3.0), timeout=30) as exchange:
+        exchange.call("listEventTypes")
+        sandbox.fault("betting", "lost")
+        with front.under_way("betting", lambda: exchange.call("placeOrders", BET), "after") as call:
+            sandbox.expire_all()
+            if why is LoginRefused:
+                sandbox.login_status("ACCOUNT_NOW_LOCKED")
+            else:
+                front.locked()
+        error = failure(call.result)
     assert error.landed
-    assert isinstance(error.__cause__, LoginRefused)
+    assert isinstance(error.__cause__, why)
     assert len(sandbox.orders()) == 1
 
 
@@ -448,22 +410,14 @@ def test_a_call_that_was_given_up_sends_nothing_more(
     if endpoint == "betting":
         sandbox.fault("betting", "lost", times=None)
     sandbox.hold(endpoint)
-    with pytest.raises(BetfairSessionError) as caught:
-        exchange.call("placeOrders", BET, timeout=1)
-    assert getattr(caught.value, "landed", False) == (endpoint == "betting")
+    error = failure(lambda: exchange.call("placeOrders", BET, timeout=1))
+    assert error.landed == (endpoint == "betting")
+    # If nothing was sent to the betting API, nothing is said of it.
+    assert (exchange._host in str(error)) == (endpoint == "betting")
     sandbox.release(endpoint)
     let_finish()
     assert sandbox.counts().get("betting", 0) == (held != "certlogin, first")
     assert len(sandbox.orders()) == (endpoint == "betting")
-
-
-def test_no_order_is_sent_again_where_that_is_not_wanted(
-    betting_session: Session, sandbox: Sandbox
-) -> None:
-    with Exchange(betting_session, replay_orders=False) as exchange:
-        sandbox.fault("betting", "lost")
-        assert failure(lambda: exchange.call("placeOrders", BET)).landed
-    assert (len(sandbox.orders()), sandbox.counts()["betting"]) == (1, 1)
 
 
 def test_no_bet_is_sent_once_a_slow_connection_is_made(
