@@ -135,7 +135,7 @@ class Watched:
         self._store: TokenStore = session.store
         self.reads: list[str] = []
         self.after_read: Callable[[str], object] = lambda _key: None
-        self.before_write: Callable[[str, Expect], object] = lambda _key, _expect: None
+        self.before_write: Callable[[str, bytes], object] = lambda _key, _content: None
         self.before_delete: Callable[[], object] = lambda: None
         self._read = threading.Condition()
         session._store = self  # type: ignore[assignment] # it does as one
@@ -152,7 +152,7 @@ class Watched:
         return stored
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        self.before_write(key, expect)
+        self.before_write(key, content)
         return self._store.put(key, content, expect, deadline=deadline)
 
     def delete(self, key: str, expect: Expect, *, deadline: float) -> None:

@@ -9,22 +9,20 @@ import shutil
 import stat
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from unittest.mock import DEFAULT, Mock
+from unittest.mock import Mock
 
 import pytest
-from front import KEY, LOCK, UNKNOWN, Front, Watched, identity
+from front import KEY, LOCK, UNKNOWN, Front, Watched
 from programs import SECONDS, start
 from secrets_shown import everything_in
 from storage.plain import Plain
 
 import betfair_session
 from betfair_session import (
-    CertificateError,
     IdentityUnavailable,
     LeaseSettings,
     LoginBrake,
@@ -38,9 +36,8 @@ from betfair_session import (
 )
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
-from betfair_session.sandbox import Sandbox
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import Expect, VersionConflict
+from betfair_session.storage.contract import VersionConflict
 
 
 @pytest.fixture
@@ -224,14 +221,12 @@ def test_unlocking_forgets_a_refusal_that_only_the_process_knows(front: Front) -
     """It could not be noted, and the lock is gone."""
     front.sandbox.login_status("SUSPENDED", times=1)
     session = front.session()
-    put = session.store.put
 
-    def refuse(key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+    def refuse(_: str, content: bytes) -> None:
         if b"SUSPENDED" in content:
             raise StoreWriteError("no", reason="forbidden")
-        return put(key, content, expect, deadline=deadline)
 
-    vars(session.store)["put"] = refuse
+    Watched(session).before_write = refuse
     for _ in range(2):
         with pytest.raises(LoginRefused):
             session.token()
@@ -239,23 +234,6 @@ def test_unlocking_forgets_a_refusal_that_only_the_process_knows(front: Front) -
     assert front.sandbox.counts() == {"certlogin": 1}
     session.unlock()
     assert session.token() in front.live()
-
-
-def test_a_refusal_hides_no_certificate_that_is_gone_since(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    files = [tmp_path / Path(part).name for part in sandbox.certificate]
-    for part, file in zip(sandbox.certificate, files, strict=True):
-        shutil.copy(part, file)
-    with identity(sandbox, certificate=tuple(files)) as client:
-        session = Front(client, sandbox, tmp_path / "store").session()
-        sandbox.login_status("SUSPENDED", times=1)
-        with pytest.raises(LoginRefused):
-            session.token()
-        files[1].unlink()
-        with pytest.raises(CertificateError):
-            session.token()
-    assert sandbox.counts() == {"certlogin": 1}
 
 
 def test_too_many_logins_in_a_minute_are_stopped(
@@ -356,7 +334,6 @@ def test_logout_removes_the_object_and_the_locks_word_for_it(
     assert not front.token.exists()
 
 
-HELD = locks.encode(locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time()))
 CHANGED = VersionConflict("changed", store="s", key="k", reason="conflict")
 
 
@@ -375,36 +352,25 @@ def test_a_logout_removes_its_token_though_another_has_just_shared_it(front: Fro
     assert heard[-1] == ("logged out", False)
 
 
-@pytest.mark.parametrize(
-    ("moment", "left"),
-    [
-        ("replaced at the removal", "another"),
-        ("removed at the removal", ""),
-        ("locked by another", ""),
-        ("locked at the removal", ""),
-    ],
-)
-def test_a_logout_leaves_what_others_wrote_meanwhile(front: Front, moment: str, left: str) -> None:
+@pytest.mark.parametrize("what", ["replaced", "removed", "locked before", "locked"])
+def test_a_logout_leaves_what_others_wrote_meanwhile(front: Front, what: str) -> None:
     """A token that another process published, and the lock that says so; or another's lock."""
-
-    def meanwhile() -> None:
-        front.token.unlink()
-        if left:
-            front.token.write_text(left)
-
     session = front.session()
     session.token()
     watched = Watched(session)
-    if "locked" not in moment:
-        watched.before_delete = meanwhile
-    elif moment == "locked by another":
-        front.lock.write_bytes(HELD)
-    elif moment == "locked at the removal":
+    if what == "replaced":
+        watched.before_delete = lambda: front.token.write_text("another")
+    elif what == "removed":
+        watched.before_delete = front.token.unlink
+    elif what == "locked before":
+        front.locked()
+    else:
         watched.before_write = Mock(side_effect=CHANGED)
     before = front.lock.read_bytes()
     session.logout()
     assert front.live() == []
-    assert (front.token.read_text() if front.token.exists() else "") == left
+    assert front.token.exists() == (what == "replaced")
+    assert what != "replaced" or front.token.read_text() == "another"
     assert front.lock.read_bytes() == before
 
 
@@ -508,9 +474,7 @@ def test_a_logout_is_patient_and_says_what_it_could_not_remove(
     ):
         session = front.session()
         session.token()
-        remove = session.store.delete
-        failing = Mock(side_effect=[*raised, DEFAULT], wraps=remove)
-        monkeypatch.setattr(session.store, "delete", failing)
+        Watched(session).before_delete = Mock(side_effect=[*raised, None])
         pauses.clear()
         if reason:
             with pytest.raises(StoreUnavailable) as caught:
@@ -521,22 +485,19 @@ def test_a_logout_is_patient_and_says_what_it_could_not_remove(
         assert front.token.exists() == bool(reason)
         assert front.live() == []
         assert max(pauses) > (1.0 if throttled in raised else 0.0)
-        monkeypatch.setattr(session.store, "delete", remove)
 
 
 def test_a_lock_that_cannot_be_given_back_is_told(
-    front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    front: Front, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A store that takes new objects but replaces none has a first login, and no other."""
     session = front.session()
-    put = session.store.put
 
-    def refuse(key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+    def refuse(key: str, content: bytes) -> None:
         if key == LOCK and locks.decode(content).state != locks.HELD:
             raise StoreWriteError("no", reason="forbidden")
-        return put(key, content, expect, deadline=deadline)
 
-    monkeypatch.setattr(session.store, "put", refuse)
+    Watched(session).before_write = refuse
     assert session.token() == front.token.read_text()
     assert [each.name for each in caplog.records if each.levelname == "WARNING"] == [
         "betfair_session"
