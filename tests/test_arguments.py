@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from front import BET
 from secrets_shown import assert_hidden, everything_in
 
 from betfair_session import (
@@ -38,7 +39,6 @@ from betfair_session.secret import Secret
 
 NOWHERE = "https://127.0.0.1:9/"
 HALF_A_DAY = timedelta(hours=12)
-BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
 
 
 def client(app_key: Any = "key", **settings: Any) -> IdentityClient:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from front import BET, KEY, READ, REST, RPC
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger, answer, saying
@@ -30,12 +31,8 @@ from betfair_session import (
 from betfair_session.exchange import auth as auth_module
 from betfair_session.sandbox import Sandbox
 
-KEY = "session.token"
-RPC = "betting/json-rpc/v1"
-READ = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/listEventTypes", "params": {}, "id": 1}
-BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}], "customerRef": "mine"}
-PLACE = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/placeOrders", "params": BET, "id": 2}
-REST = "betting/rest/v1.0/listEventTypes/"
+ORDER = {**BET, "customerRef": "mine"}
+PLACE = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/placeOrders", "params": ORDER, "id": 2}
 FORMS: dict[str, tuple[object, str]] = {
     "rpc": (READ, RPC),
     "batch": ([READ, READ], RPC),
@@ -43,7 +40,7 @@ FORMS: dict[str, tuple[object, str]] = {
     "account": ({}, "account/rest/v1.0/getAccountFunds/"),
     "order": (PLACE, RPC),
     "order in a batch": ([READ, PLACE], RPC),
-    "rest order": (BET, "betting/rest/v1.0/placeOrders/"),
+    "rest order": (ORDER, "betting/rest/v1.0/placeOrders/"),
 }
 
 
@@ -191,14 +188,11 @@ def test_a_long_streamed_answer_is_left_to_the_caller(auth: BetfairAuth, sandbox
         assert answer.raw.read(9) == b'{"junk": '
 
 
-NAMED = {"APINGException": {"errorCode": "NO_SESSION"}, "exceptionname": "APINGException"}
-
-
 def test_a_streamed_error_is_read_however_long(
     betting_session: Session, stranger: Stranger
 ) -> None:
     """It may be a rejection, and it says nothing of its length."""
-    body = json.dumps({"detail": NAMED}).encode()
+    body = json.dumps({"detail": DETAIL}).encode()
     with stranger.serving(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n" + body)) as listener:
         host = f"localhost:{listener.port}"
         how: Any = {"verify": stranger.bundle, "stream": True, "timeout": 30}
@@ -212,8 +206,8 @@ def test_a_batch_that_is_rejected_in_part_the_second_time_is_returned(
     betting_session: Session, stranger: Stranger
 ) -> None:
     """The rest has been carried out, so an error would hide bets."""
-    rejected, placed = {"error": {"data": NAMED}}, {"result": {"status": "SUCCESS"}}
-    told = [[rejected, rejected], [rejected, placed]]
+    placed = {"result": {"status": "SUCCESS"}}
+    told = [[REJECTION, REJECTION], [REJECTION, placed]]
 
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)

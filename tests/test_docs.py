@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from front import BET
 from servers.azure import ACCOUNT, ACCOUNT_KEY
 from servers.objects import ObjectServer
 
@@ -137,8 +138,7 @@ def test_the_class_for_httpx_replaces_a_rejected_token_once(
         trusted = ssl.create_default_context(cafile=sandbox.ca_bundle)
         auth = page["SharedSession"](betting_session)
         async with httpx.AsyncClient(auth=auth, verify=trusted) as client:
-            bet = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
-            return await client.post(f"{sandbox.api_url}betting/rest/v1.0/placeOrders/", json=bet)
+            return await client.post(f"{sandbox.api_url}betting/rest/v1.0/placeOrders/", json=BET)
 
     dead = betting_session.token()
     sandbox.expire(dead)

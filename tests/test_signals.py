@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import pytest
 import requests
-from front import KEY, Front, joined, let_finish
+from front import BET, KEY, REST, Front, joined, let_finish
 from fsspec.asyn import get_loop
 from secrets_shown import assert_hidden, everything_in
 from within import within
@@ -182,9 +182,6 @@ def test_a_limit_in_a_hook_or_in_what_brings_the_code(front: Front, limit: Limit
     assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
 
 
-BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
-
-
 @pytest.mark.parametrize("endpoint", ["betting", "certlogin"])
 def test_a_limit_during_a_betting_call(front: Front, limit: Limit, endpoint: str) -> None:
     """A bet that its caller has given up, and may place again, is not sent any more.
@@ -193,7 +190,7 @@ def test_a_limit_during_a_betting_call(front: Front, limit: Limit, endpoint: str
     """
     sent = int(endpoint == "betting")
     with Exchange(front.session()) as exchange:
-        url = f"{front.sandbox.api_url}betting/rest/v1.0/listEventTypes/"
+        url = front.sandbox.api_url + REST
         calls: list[Callable[[], object]] = [
             lambda: exchange.call("placeOrders", BET),
             lambda: exchange.requests.post(url, json={}),
