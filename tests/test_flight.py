@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any, NoReturn
@@ -26,7 +27,6 @@ from storage.surroundings import in_a_child
 from within import within
 
 from betfair_session import (
-    BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
     LeaseSettings,
@@ -34,7 +34,6 @@ from betfair_session import (
     LoginTimeout,
     StoreUnavailable,
 )
-from betfair_session.login import lock as locks
 from betfair_session.process import ForkSafeLock, T, clocks, reset_in_child, single_flight, threads
 from betfair_session.process.single_flight import SingleFlight, await_for, wait_for
 from betfair_session.process.threads import Once, Outcome, OutOfTime
@@ -65,21 +64,16 @@ async def ajoin(
 
 
 def ways(flight: SingleFlight[str], deadline: float = FAR) -> list[Callable[[], Found]]:
-    """Return how a thread and a task ask; each returns the outcome, which may be an error."""
-
-    def outcome(call: Callable[[], Found]) -> Callable[[], Found]:
-        def asked() -> Found:
-            try:
-                return call()
-            except BetfairSessionError as error:
-                return error
-
-        return asked
-
+    """Return how a thread asks, and how a task does."""
     return [
-        outcome(lambda: join(flight, alone, deadline=deadline)),
-        outcome(lambda: asyncio.run(ajoin(flight, alone, deadline=deadline))),
+        lambda: join(flight, alone, deadline=deadline),
+        lambda: asyncio.run(ajoin(flight, alone, deadline=deadline)),
     ]
+
+
+def outcome(future: Future[Found]) -> Found:
+    """Return what a call has found, which may be an error."""
+    return future.exception(60) or future.result()
 
 
 def led(
@@ -108,8 +102,6 @@ def led(
         try:
             with clocks.bounded(lambda: lefts[0]):
                 return join(flight, work, deadline=deadline)
-        except BaseException as raised:  # noqa: BLE001 - a test looks at it
-            return raised
         finally:
             lefts[0] = 0.0
 
@@ -117,7 +109,7 @@ def led(
         leading = pool.submit(lead)
         assert began.wait(60)
         asking = [pool.submit(call) for call in callers]
-        return leading.result(60), [each.result(60) for each in asking]
+        return outcome(leading), [outcome(each) for each in asking]
 
 
 def test_what_came_of_it_is_shared_and_not_kept() -> None:
@@ -136,25 +128,45 @@ def test_what_came_of_it_is_shared_and_not_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "its_time", "theirs", "shared"),
-    [
-        (LoginTimeout("my own time"), 3600, 86_400, False),
-        (KeyboardInterrupt(), 3600, 86_400, False),
-        (IdentityUnavailable("no answer"), 0, 86_400, False),  # it had too little time
-        (StoreUnavailable("no answer"), 0, 86_400, False),
-        (IdentityUnavailable("no answer"), 0.5, 1.5, True),  # hardly more is no reason
-        (IdentityUnavailable("down"), 3600, 86_400, True),  # or a hundred threads would ask
-        (StoreUnavailable("down"), 3600, 86_400, True),
-        (LoginRefused("no", status="ACTIONS_REQUIRED"), 0, 86_400, True),  # time is no help
+    ("error", "how", "shared"),
+    [  # the seconds of the leader and of the others; of the leader's bound, and of a freeze
+        (LoginTimeout("my own time"), {}, False),
+        (KeyboardInterrupt(), {}, False),
+        (IdentityUnavailable("no answer"), {"its": 0}, False),  # it had too little time
+        (StoreUnavailable("no answer"), {"its": 0}, False),
+        (IdentityUnavailable("no answer"), {"its": 0.5, "theirs": 1.5}, True),  # hardly more
+        (IdentityUnavailable("down"), {}, True),  # or a hundred threads would ask
+        (StoreUnavailable("down"), {}, True),
+        (LoginRefused("no", status="ACTIONS_REQUIRED"), {"its": 0}, True),  # time is no help
+        # Nothing is tried again for one who has given up; another may have time for it.
+        (StoreUnavailable("one hiccup", reason="server"), {"left": 0.0}, False),
+        (StoreUnavailable("one hiccup", reason="server"), {"left": 1.0}, True),
+        # A result may be out of date after a freeze, and a failure come from it.
+        (None, {"its": 60, "frozen": 3600}, False),
+        (IdentityUnavailable("no answer"), {"its": 60, "frozen": 3600}, False),
     ],
 )
 def test_what_concerns_the_leader_alone_is_not_shared(
-    error: BaseException, its_time: float, theirs: float, *, shared: bool
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException | None,
+    how: dict[str, float],
+    *,
+    shared: bool,
 ) -> None:
     flight: SingleFlight[str] = SingleFlight()
-    callers = ways(flight, within(theirs))
-    its, found = led(flight, callers, error, deadline=within(its_time))
-    assert its is error
+
+    def freeze() -> None:
+        monkeypatch.setattr(clocks, "wall", lambda: time.time() + how.get("frozen", 0.0))
+
+    its, found = led(
+        flight,
+        ways(flight, within(how.get("theirs", 86_400))),
+        error,
+        deadline=within(how.get("its", 3600)),
+        left=how.get("left", math.inf),
+        then=freeze,
+    )
+    assert its == (error or ("the leader's", True))
     if shared:
         assert all(isinstance(each, type(error) | LoginTimeout) for each in found)
     else:
@@ -391,31 +403,6 @@ def test_who_can_do_without_a_result_waits_only_a_moment_for_it(
         monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
 
 
-@pytest.mark.parametrize("error", [None, IdentityUnavailable("no answer")])
-def test_what_is_older_than_a_freeze_is_not_shared(
-    monkeypatch: pytest.MonkeyPatch, error: Exception | None
-) -> None:
-    """Neither a result, which may be out of date, nor a failure that comes from the freeze."""
-
-    def freeze() -> None:
-        monkeypatch.setattr(clocks, "wall", lambda: time.time() + 3600)
-
-    flight: SingleFlight[str] = SingleFlight()
-    its, found = led(flight, ways(flight), error, deadline=within(60), then=freeze)
-    assert its == (error or ("the leader's", True))
-    assert [each[0] for each in found if isinstance(each, tuple)] == ["alone"] * 2
-
-
-@pytest.mark.parametrize("left", [0.0, 1.0])
-def test_what_fails_for_one_who_has_given_up_is_not_shared(left: float) -> None:
-    """Nothing is tried again for that caller; another may have time for it."""
-    flight, error = SingleFlight[str](), StoreUnavailable("one hiccup", reason="server")
-    its, found = led(flight, ways(flight), error, left=left)
-    assert its is error
-    asked = [each[0] for each in found if isinstance(each, tuple)]
-    assert asked == ([] if left else ["alone"] * 2)
-
-
 def test_who_is_given_up_waits_for_nobody() -> None:
     """Each of many short calls would leave a thread in the wait for one slow answer."""
     flight, over = SingleFlight[str](), threading.Event()
@@ -496,12 +483,16 @@ else:
 """
 
 
+def ended(front: Front, way: str) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, "-c", PROGRAM, way, str(front.path), KEY)
+    return run(*command, directory=front.path, variables=front.sandbox.environment())
+
+
 @pytest.mark.parametrize("way", ["task", "daemon"])
 def test_the_end_of_a_program_cuts_no_login_off(front: Front, way: str) -> None:
     """Or Betfair has a session that nobody knows, and the next login waits for the lock."""
     front.sandbox.hold("certlogin")
-    command = (sys.executable, "-c", PROGRAM, way, str(front.path), KEY)
-    done = run(*command, directory=front.path, variables=front.sandbox.environment())
+    done = ended(front, way)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [front.token.read_text()] == front.live()
     assert front.read_lock().state == "done"
@@ -510,10 +501,8 @@ def test_the_end_of_a_program_cuts_no_login_off(front: Front, way: str) -> None:
 @pytest.mark.parametrize("way", ["run", "loop"])
 def test_a_program_that_has_ended_begins_no_login(front: Front, way: str) -> None:
     """Its task had waited for another process, whose lock ends before the task's time."""
-    lock = locks.Lock(locks.HELD, "0" * 16, "another machine", ttl=2.0, since=time.time())
-    front.lock.write_bytes(locks.encode(lock))
-    command = (sys.executable, "-c", PROGRAM, way, str(front.path), KEY)
-    done = run(*command, directory=front.path, variables=front.sandbox.environment())
+    lock = front.locked(ttl=2.0)
+    done = ended(front, way)
     assert (done.returncode, done.stdout) == (0, "")  # asyncio may tell of a task that is pending
     assert front.sandbox.counts() == {}
     assert front.read_lock() == lock
@@ -686,12 +675,11 @@ atexit.register(ask)
 """
 
 
-def test_a_first_call_while_python_shuts_down_is_an_error_of_ours() -> None:
+def test_a_first_call_while_python_shuts_down_is_an_error_of_ours(tmp_path: Path) -> None:
     """The drivers' event loops want threads and executors, which Python refuses by then."""
     urls = ["memory://late", "s3://b/p", "gs://b/p", "abfs://c/p"]
-    command = [sys.executable, "-c", LATE, *urls]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert (ended.stdout, ended.stderr) == ("busy False\n" * 8, "")
+    done = run(sys.executable, "-c", LATE, *urls, directory=tmp_path)
+    assert (done.stdout, done.stderr) == ("busy False\n" * 8, "")
 
 
 def test_what_is_opened_while_its_store_is_closed_is_closed_later() -> None:
