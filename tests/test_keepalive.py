@@ -6,13 +6,11 @@ import asyncio
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from queue import SimpleQueue
-from typing import NoReturn
 from unittest.mock import Mock
 
 import pytest
@@ -330,23 +328,6 @@ def test_nobody_logs_in_while_the_store_is_down(
     outage.after_read = lambda _key: None
     assert keeping.run_once().ok
     assert sandbox.counts().get("certlogin", 0) == (what == "dead")
-
-
-def test_a_store_that_hangs_leaves_time_to_ask_betfair(
-    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token, now, real = session.token(), [0.0], time.monotonic
-
-    def hang(key: str, *, deadline: float) -> NoReturn:
-        now[0] += deadline - time.monotonic()
-        raise StoreUnavailable("no answer", key=key, reason="timeout")
-
-    monkeypatch.setattr(session.store, "get", hang)
-    monkeypatch.setattr(time, "monotonic", lambda: real() + now[0])
-    sandbox.clear_journal()
-    assert session.verify(timeout=4) == token
-    assert sandbox.counts() == {"keepAlive": 1}
-    assert 0 < now[0] <= 2
 
 
 @pytest.mark.parametrize("outcome", ["alive", "failed"])
