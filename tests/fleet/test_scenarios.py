@@ -41,7 +41,7 @@ SCENARIOS = {
     "31 foreign dead token": "a_stampede_makes_one_login",
     "32 no torn file": "a_reader_sees_no_part",
     "33 forked processes": "forked_children_share_one_login",
-    "34 threads": "threads_that_wait_poll_the_store_as_one",
+    "34 threads": "many_tasks_share_one_answer_and_one_thread",
     "35 lock junk": "what_is_no_lock_holds_everybody_up_for_half_a_minute",
 }
 """What happens, and the test (its name without "test_") that shows what the fleet does then."""
