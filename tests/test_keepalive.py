@@ -387,11 +387,8 @@ while not Controls.running().journal("certlogin"):
 def test_a_program_may_end_without_stopping_it(front: Front) -> None:
     """The attempt under way is made to its end; warnings are errors."""
     front.sandbox.hold("certlogin")
-    command, variables = (
-        (sys.executable, "-c", PROGRAM, str(front.path)),
-        front.sandbox.environment(),
-    )
-    with start(*command, directory=front.path, variables=variables) as program:
+    command, variables = (sys.executable, "-c", PROGRAM), front.sandbox.environment()
+    with start(*command, str(front.path), directory=front.path, variables=variables) as program:
         front.sandbox.wait_for("certlogin")
         front.sandbox.release("certlogin")
         told = program.communicate(timeout=SECONDS)
@@ -414,7 +411,7 @@ def test_a_forked_child_starts_a_thread_of_its_own(session: Session) -> None:
 
 FORKING = """
 import os, sys, threading, time
-from betfair_session import IdentityClient, KeepAlive, SessionManager
+from betfair_session import KeepAlive, from_env
 from concurrent.futures import ThreadPoolExecutor
 
 importing, forking, reported = threading.Event(), threading.Event(), threading.Event()
@@ -428,22 +425,7 @@ class Slow:
 
 
 pool = ThreadPoolExecutor()
-
-
-def given(name):
-    return os.environ["BETFAIR_" + name]
-
-
-client = IdentityClient(
-    given("APP_KEY"),
-    (given("CERT_FILE"), given("KEY_FILE")),
-    identity_url=given("IDENTITY_URL"),
-    identity_cert_url=given("IDENTITY_CERT_URL"),
-    verify=given("CA_BUNDLE"),
-    proxies={"http": "http://127.0.0.1:9"},  # so that it needs requests
-)
-manager = SessionManager(client, given("USERNAME"), given("PASSWORD"))
-session = manager.session(sys.argv[1], "session.token")
+session = from_env(dotenv=None).session(sys.argv[1], "session.token")
 sys.meta_path.insert(0, Slow())
 KeepAlive(session, on_report=lambda report: pool.submit(reported.set).result()).start()
 os.register_at_fork(before=forking.set)
@@ -469,7 +451,8 @@ def test_a_child_forked_during_the_first_attempt_gets_its_token(front: Front) ->
     And the attempt ends before the fork, though its hook uses what has a hook for forks.
     """
     front.session().token()  # so that both have to ask about it
-    variables = front.sandbox.environment()
+    needs_requests = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "*"}
+    variables = {**front.sandbox.environment(), **needs_requests}
     command = (sys.executable, "-c", FORKING, str(front.path))
     with start(*command, directory=front.path, variables=variables) as program:
         assert program.wait(SECONDS) == 0
