@@ -492,21 +492,8 @@ def test_a_step_of_a_clock_changes_no_refusal_that_is_remembered(
     script.walk({"slow_wall": slow_wall}, (47.0, JUNK, ReadLock()), end)
 
 
-def test_a_finished_login_that_could_not_be_noted_holds_up_no_later_one() -> None:
-    """The process that made it takes the lock as if it were given back; so do others, in vain."""
-    memory = story(*PUBLISHED, (BROKEN, Got("new", "logged in"))).memory
-    Script(memory=memory).walk(
-        (TokenRead("new", "V1", "fp-new"), Ask("new")),
-        (DEAD, ReadLock()),
-        (LockRead(mine(), "L1", 5.0), ReadToken()),
-        (TokenRead("new", "V1", "fp-new"), WriteLock(taken(mine()), "L1")),
-        (CONFLICT, ReadLock()),
-        (LockRead(held(), "L2", 0.0), Wait(0.25)),
-    )
-
-
 def test_a_lock_that_could_not_be_taken_is_still_known_to_be_ones_own() -> None:
-    """And the dead token is known to be dead."""
+    """As if it were given back; and the dead token is known to be dead."""
     memory = story(*PUBLISHED, (BROKEN, Got("new", "logged in"))).memory
     take = WriteLock(taken(mine()), "L1")
     asks: list[Any] = [(TokenRead("new", "V1", "fp-new"), Ask("new")), (DEAD, ReadLock())]

@@ -23,7 +23,6 @@ from betfair_session import (
 from betfair_session.events import EventKind
 from betfair_session.login import by_hand, lock as locks
 from betfair_session.login.by_hand import inspect, inspect_login
-from betfair_session.login.call import PASSING
 from betfair_session.login.lock import MARGIN
 from betfair_session.process.clocks import Clock
 from betfair_session.process.log import Reporter
@@ -79,14 +78,6 @@ def test_a_store_that_turns_out_to_ignore_conditions_is_asked_for_none() -> None
     stage.shelf.done = lambda _: setattr(stage.shelf, "atomic", False)
     stage.find()
     assert stage.calls == f"read token, {FIRST}".replace("swap", "replace")
-
-
-def test_a_lock_tells_of_the_login_that_was_made() -> None:
-    stage = Stage()
-    stage.find()
-    at, printed = stage.clock.now()[1], fingerprint(Secret(NEW))
-    lock = locks.Lock(locks.DONE, "nonce 1", "me", 30.0, at, (at,), printed)
-    assert stage.lock() == lock
 
 
 # --- what others do -------------------------------------------------------------------------------
@@ -169,21 +160,6 @@ def test_what_is_no_lock_holds_everybody_up_for_half_a_minute(junk: bytes) -> No
 # --- errors and times -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reason", [*sorted(PASSING), "forbidden", "no-bucket", "unknown"])
-def test_only_what_may_pass_by_itself_is_tried_again(reason: str) -> None:
-    """After a pause, which is no wait for another process and makes no event."""
-    stage, error = Stage(OLD, None, OLD), StoreUnavailable("no", reason=reason)
-    stage.shelf.errors["read"] = [error]
-    if reason not in PASSING:
-        with pytest.raises(StoreUnavailable) as failed:
-            stage.find()
-        assert failed.value is error
-        return
-    assert stage.find() == OLD
-    assert stage.clock.slept == [0.25]
-    assert [kind for kind, *_ in stage.told()] == ["resumed"]
-
-
 @pytest.mark.parametrize(
     ("seconds", "deadlines"),
     [(50.0, [5.0, 5.125, 5.375]), (4.0, [4.0] * 3), (0.5, [1.0, 1.125, 1.375])],
@@ -197,6 +173,7 @@ def test_each_call_gets_its_time_but_no_more_than_is_left(
     stage.clock.jitters = 0.0
     stage.find()
     assert [deadline for *_, deadline in stage.shelf.calls] == deadlines
+    assert [kind for kind, *_ in stage.told()] == ["resumed"]  # it waited for no other process
     assert stage.betfair.timeouts == [min(10.0, seconds - stage.clock.at)]
 
 
