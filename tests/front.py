@@ -29,9 +29,9 @@ RPC, REST = "betting/json-rpc/v1", "betting/rest/v1.0/listEventTypes/"
 READ = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/listEventTypes", "params": {}, "id": 1}
 
 
-def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN401 - a client's
-    """Return a client for a sandbox, with other settings where they are given."""
-    given = {
+def arguments(sandbox: Sandbox) -> dict[str, Any]:
+    """Return what makes an IdentityClient one for a sandbox."""
+    return {
         "app_key": sandbox.app_key,
         "certificate": sandbox.certificate,
         "identity_url": sandbox.identity_url,
@@ -39,7 +39,11 @@ def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN4
         "api_url": sandbox.api_url,
         "verify": sandbox.ca_bundle,
     }
-    return IdentityClient(**{**given, **settings})
+
+
+def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN401 - a client's
+    """Return a client for a sandbox, with other settings where they are given."""
+    return IdentityClient(**{**arguments(sandbox), **settings})
 
 
 EARLIER: set[threading.Thread] = set()

@@ -24,6 +24,7 @@ import requests
 from command_line import CommandLine, Done
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import load_pem_x509_certificate
+from front import identity
 from secrets_shown import everything_in
 
 from betfair_session import (
@@ -250,8 +251,7 @@ def test_every_form_logs_in(form: str, kit: Path, sandbox: Sandbox) -> None:
     """A server that demands this very certificate gets it, and no repr tells its secrets."""
     sandbox.upload_certificate((kit / "good.crt").read_text())
     certificate = make(*GOOD[form])
-    places = {"identity_cert_url": sandbox.identity_cert_url, "verify": sandbox.ca_bundle}
-    with IdentityClient(sandbox.app_key, certificate, **places) as client:
+    with identity(sandbox, certificate=certificate) as client:
         assert client.certlogin(sandbox.username, sandbox.password)
     key = (kit / "good.key").read_text().splitlines()[3]
     assert not any(secret in repr([certificate, *certificate]) for secret in (PASS, key))

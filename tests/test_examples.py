@@ -13,11 +13,11 @@ from unittest.mock import MagicMock
 
 import pytest
 import requests
+from front import Front
 from programs import run
 
-from betfair_session import Event, EventKind, IdentityClient, LoginRefused, SessionManager, storage
+from betfair_session import Event, EventKind, LoginRefused, storage
 from betfair_session.environment import NAMES
-from betfair_session.sandbox import Sandbox
 from betfair_session.storage.obstore import ObstoreStore
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -119,24 +119,18 @@ def alerts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_refused_login_raises_one_alert(
-    sandbox: Sandbox,
-    client: IdentityClient,
-    alerts: list[str],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    front: Front, alerts: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """It says why. One that cannot be raised does no harm, and the log does not name the hook."""
-    sandbox.login_status("SUSPENDED")
-    account = (client, sandbox.username, sandbox.password)
+    front.sandbox.login_status("SUSPENDED")
     for url in ("https://hook", "https://unreachable/hook-that-nobody-may-know"):
-        hook = _ALERT(url)
-        with SessionManager(*account, on_event=hook) as manager:
-            for _ in range(2):
-                with pytest.raises(LoginRefused):
-                    manager.get_session(tmp_path, "session.token")
+        session = front.session(on_event=_ALERT(url))
+        for _ in range(2):
+            with pytest.raises(LoginRefused):
+                session.token()
     (text,) = alerts
     assert "SUSPENDED" in text
-    assert sandbox.password not in text
+    assert front.sandbox.password not in text
     assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["alert"]
     assert "nobody-may-know" not in caplog.text
 

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from bench.contenders import CONTENDERS, Stage
 from bench.measure import PROGRAMS, file_of, python
+from front import KEY, Front
 from servers.objects import Bucket
 
-from betfair_session import IdentityClient, SessionManager
 from betfair_session.sandbox import Sandbox
 
 SERVERS = {"s3": "moto", "gs": "gcs", "abfs": "azure"}
@@ -94,21 +94,15 @@ def locks_below(*roots: object) -> Iterator[Any]:
         waiting += gc.get_referents(found)
 
 
-def test_a_call_inside_the_trust_window_takes_no_lock(
-    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_call_inside_the_trust_window_takes_no_lock(front: Front) -> None:
     """It returns while every lock of manager and handle is held by another thread."""
-    hour = timedelta(hours=1)
-    with (
-        SessionManager(client, sandbox.username, sandbox.password, verify_every=hour) as manager,
-        ThreadPoolExecutor(1) as pool,
-        ExitStack() as held,
-    ):
-        session = manager.session(tmp_path, "session.token")
-        token = session.token()
-        locks = list(locks_below(manager, session))
+    manager = front.manager(verify_every=timedelta(hours=1))
+    session = manager.session(front.path, KEY)
+    token = session.token()
+    locks = [*locks_below(manager, session)]
+    assert locks
+    with ThreadPoolExecutor(1) as pool, ExitStack() as held:
         for lock in locks:
             held.enter_context(lock)
-        assert locks
         assert pool.submit(session.token).result(30) == token
-        assert pool.submit(manager.get_session, tmp_path, "session.token").result(30) == token
+        assert pool.submit(manager.get_session, front.path, KEY).result(30) == token

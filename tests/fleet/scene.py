@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from front import arguments
 from storage.places import Place
 
 from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
@@ -49,21 +50,11 @@ class Scene:
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {
-            "app_key": self.sandbox.app_key,
-            "certificate": self.sandbox.certificate,
-            "identity_url": self.sandbox.identity_url,
-            "identity_cert_url": self.sandbox.identity_cert_url,
-            "verify": self.sandbox.ca_bundle,
-            "timeout": 30,
-        }
+        return {**arguments(self.sandbox), "timeout": 30}
 
     def job(self, **changes: Any) -> Job:  # noqa: ANN401 - Job's own types
-        identity = {**self.identity, "certificate": list(self.sandbox.certificate)}
-        job = Job(
-            self.place.url(), self.place.options, self.key, identity, self.username, self.password
-        )
-        return job._replace(**changes)
+        place = (self.place.url(), self.place.options, self.key)
+        return Job(*place, self.identity, self.username, self.password)._replace(**changes)
 
     def heir(self, **changes: Any) -> Job:  # noqa: ANN401 - Job's own types
         """Return the job of a process that comes after the holder is gone."""
