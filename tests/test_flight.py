@@ -311,14 +311,27 @@ def test_an_interruption_wherever_it_may_come_holds_nobody_up(struck: str) -> No
     assert 5 < place < 999
 
 
-def test_an_interruption_while_a_thread_starts_lets_it_do_its_work_alone(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_interruption_while_a_thread_starts_loses_no_work_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch, *, begun: bool
 ) -> None:
-    """Python then raises a RuntimeError, as if it could start no thread."""
-    start, done = threading.Thread.start, threading.Semaphore(0)
+    """What has begun is waited for by what comes next; what has not begun never does.
+
+    Python then raises a RuntimeError, as if it could start no thread.
+    """
+    start, lane, made = threading.Thread.start, Lane(), list[threading.Thread]()
+    at_work, goes_on, done = threading.Event(), threading.Event(), list[str]()
+
+    def work() -> None:
+        at_work.set()
+        assert goes_on.wait(60)
+        done.append("first")
 
     def interrupted(thread: threading.Thread) -> None:
-        start(thread)
+        made.append(thread)
+        if begun:
+            start(thread)
+            assert at_work.wait(60)
         try:
             raise KeyboardInterrupt
         finally:
@@ -327,9 +340,16 @@ def test_an_interruption_while_a_thread_starts_lets_it_do_its_work_alone(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            Lane().run(FAR, done.release)
-    assert done.acquire(timeout=60)
-    assert not done.acquire(blocking=False)
+            lane.run(FAR, work)
+    if begun:
+        with pytest.raises(OutOfTime):
+            lane.run(time.monotonic(), lambda: done.append("too early"))
+    goes_on.set()
+    lane.run(FAR, lambda: done.append("next"))
+    if not begun:
+        start(made[0])
+        made[0].join()
+    assert done == (["first", "next"] if begun else ["next"])
 
 
 # --- forks ----------------------------------------------------------------------------------------

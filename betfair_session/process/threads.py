@@ -68,11 +68,20 @@ class Outcome(Generic[T]):
     def __init__(self) -> None:
         """Begin without an outcome."""
         self._found: dict[int, tuple[Any, BaseException | None]] = {}
+        self._begun: dict[int, bool] = {}
         self._callbacks: dict[Callable[[], object], Callable[[], bool]] = {}
 
     def done(self) -> bool:
         """Return whether the work has ended."""
         return bool(self._found)
+
+    def begin(self) -> bool:
+        """Return whether the work may begin now: it may not after `cancel`."""
+        return self._begun.setdefault(0, True)
+
+    def cancel(self) -> bool:
+        """Keep work from beginning; return False if it has begun already, and so may go on."""
+        return not self._begun.setdefault(0, False)
 
     def wait(self, deadline: float | None) -> bool:
         """Wait until the work has ended, or until a deadline; return whether it has ended."""
@@ -134,11 +143,18 @@ class Outcome(Generic[T]):
             del self, error  # a traceback would keep both
 
 
-def begin(work: Callable[[], T], *, daemon: bool = True) -> Outcome[T]:
-    """Start `work` in its own thread; return its future. Python waits for one that is no daemon."""
-    outcome: Outcome[T] = Outcome()
+def begin(
+    work: Callable[[], T], *, daemon: bool = True, outcome: Outcome[T] | None = None
+) -> Outcome[T]:
+    """Start `work` in its own thread; return its future. Python waits for one that is no daemon.
+
+    A signal may cut this short while the work begins. Give an `outcome` to know it even then.
+    """
+    outcome = Outcome() if outcome is None else outcome
 
     def fill() -> None:
+        if not outcome.begin():
+            return
         try:
             outcome.end(work())
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
@@ -152,7 +168,11 @@ def begin(work: Callable[[], T], *, daemon: bool = True) -> Outcome[T]:
 
     # If a signal cuts `Thread.start` short, the new thread may wait for ever, and Python for that.
     # Signals come to the main thread alone, so a daemon starts it.
-    start(fill if daemon else relay)
+    try:
+        start(fill if daemon else relay)
+    except BaseException:
+        outcome.cancel()
+        raise
     return outcome
 
 

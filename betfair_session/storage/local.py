@@ -27,7 +27,7 @@ from betfair_session.exceptions import ConfigurationError, StoreUnavailable, Sto
 from betfair_session.process import reset_in_child
 from betfair_session.process.causes import interruption
 from betfair_session.process.log import WARNING, Log
-from betfair_session.process.threads import NoThreadError, OutOfTime, OverrunError, begin
+from betfair_session.process.threads import NoThreadError, Outcome, OutOfTime, OverrunError, begin
 from betfair_session.secret import SecretBytes
 
 from . import local_files as files
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from betfair_session.exceptions import StoreError
     from betfair_session.process import T
-    from betfair_session.process.threads import Outcome
 
     from .contract import Expect
 
@@ -76,16 +75,18 @@ class Lane:
             if not late.wait(deadline):
                 raise OutOfTime
             self._late.discard(late)
+        outcome: Outcome[T] = Outcome()
         try:
-            outcome = begin(work)
-        except NoThreadError:
-            return work()  # in this thread, without a deadline
-        try:
+            try:
+                begin(work, outcome=outcome)
+            except NoThreadError:
+                return work()  # in this thread, without a deadline
             if not outcome.wait(deadline):
                 raise OverrunError
             return outcome.result()
         finally:
-            if not outcome.done():  # out of time, or interrupted
+            # Out of time, or interrupted, perhaps in the midst of the thread's start.
+            if not (outcome.done() or outcome.cancel()):
                 self._late.add(outcome)
 
 
