@@ -230,15 +230,26 @@ def _is_control(character: str) -> bool:
 
 
 def local_path(url: str) -> str:
-    """Return the path in a local path or a file: or local: URL."""
+    """Return the path in a local path or a file: or local: URL; refuse one that lacks a slash."""
     scheme = scheme_of(url)
     path = url if scheme is None else url.split("://", 1)[1]
     if scheme == "file" and path.partition("/")[0].lower() == "localhost":
         path = path[len("localhost") :]  # fsspec takes any other host for a part of the path
     if not path:
         refuse("store", f"the store {path!r} names no directory")
+    if scheme and not path.startswith(("/", "~", ".", os.sep)) and not _has_drive(path):
+        name = redact(url).partition("://")[2]
+        message = (
+            f"the store {redact(url)!r} lacks a slash: did you mean {f'{scheme}:///{name}'!r}? For "
+            f"a directory below the working directory write {f'./{name}'!r}"
+        )
+        refuse("store", message)
     # file:///C:/tokens names C:/tokens.
-    return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path
+    return path[1:] if path[:1] == "/" and _has_drive(path[1:]) else path
+
+
+def _has_drive(path: str) -> bool:
+    return os.name == "nt" and path[1:2] == ":"
 
 
 def check_key(key: object) -> str:
