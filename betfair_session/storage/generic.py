@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.process import ForkSafeLock, reset_in_child
@@ -66,7 +67,7 @@ class GenericStore(TokenStore):
                 try:
                     filesystem.pipe_file(path, content)
                 except Exception as error:
-                    if not _is_missing(error, lambda: not filesystem.isdir(directory)):
+                    if not _is_missing(error, path, lambda: not filesystem.isdir(directory)):
                         raise
                     filesystem.makedirs(directory, exist_ok=True)
                     filesystem.pipe_file(path, content)
@@ -80,10 +81,11 @@ class GenericStore(TokenStore):
         def delete() -> None:
             with self._lock.mine():
                 self._check(key, expect)
+                path = f"{self._root}/{key}"
                 try:
-                    self._opened().rm_file(f"{self._root}/{key}")
+                    self._opened().rm_file(path)
                 except Exception as error:
-                    if not _is_missing(error, lambda: self._read(key) is None):
+                    if not _is_missing(error, path, lambda: self._read(key) is None):
                         raise
 
         self._run(delete, "delete", key, deadline)
@@ -95,16 +97,15 @@ class GenericStore(TokenStore):
                 raise self.conflict(key)
 
     def _read(self, key: str) -> StoredObject | None:
+        path = f"{self._root}/{key}"
         # Twice: some drivers, such as fsspec's ftp, call a file missing when the connection broke.
         for _ in range(2):
             filesystem = self._opened()
             filesystem.invalidate_cache()  # some drivers read from a cached listing
             try:
-                content: bytes = filesystem.cat_file(
-                    f"{self._root}/{key}", start=0, end=MAX_READ + 1
-                )
+                content: bytes = filesystem.cat_file(path, start=0, end=MAX_READ + 1)
             except OSError as error:
-                if not _is_missing(error):
+                if not _is_missing(error, path):
                     raise
             else:
                 content = content[: MAX_READ + 1]  # some drivers ignore the range
@@ -165,17 +166,31 @@ class MemoryStore(GenericStore):
         return attempt(Operation(verb, self.label, key), work)
 
 
-def _is_missing(error: Exception, look: Callable[[], bool] = lambda: False) -> bool:
+def _is_missing(error: Exception, path: str, look: Callable[[], bool] = lambda: False) -> bool:
     """Return whether an error says "no such file", or is a refusal and `look` finds no such file.
 
     smbprotocol's error for it is of a class of its own, and ftplib's is that of other refusals.
+    A missing file that is neither at `path` nor above it is one that the driver needs.
     """
-    if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.ENOENT:
-        return True
     from .judging import judge
-    from .meanings import Sent
+    from .meanings import NO_FILE, Known, Sent, clean
 
+    if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.ENOENT:
+        name = getattr(error, "filename", None)
+        if isinstance(name, str) and not _leads_to(name, path):
+            raise Known(f"{type(error).__name__}: {clean(error)}", *NO_FILE) from error
+        return True
     return judge(error).sent is Sent.ANSWERED and look()
+
+
+def _leads_to(name: str, path: str) -> bool:
+    """Return whether a driver's name for a file may mean `path` or a directory above it."""
+    *_, last = _parts(name.rstrip("/\\"))
+    return not last or not {last, unquote(last)}.isdisjoint(_parts(path))
+
+
+def _parts(path: str) -> list[str]:
+    return path.replace("\\", "/").split("/")
 
 
 def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped

@@ -311,6 +311,32 @@ def test_a_key_file_that_is_missing_is_no_missing_token(tmp_path: Path, plain: t
     assert "/keys/id_ed25519" in str(failure("read", store))
 
 
+def gone(name: Any) -> FileNotFoundError:  # noqa: ANN401 - a driver's
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+@pytest.mark.parametrize("name", ["/run/secrets/driver.json", "C:\\keys\\driver.json", "ssh"])
+def test_a_file_that_goes_missing_during_a_call_is_no_missing_token(name: str) -> None:
+    """A driver may read its credentials anew for each call: a live token would be replaced."""
+    store = failing(gone(name), Plain)
+    all_fail(store, "forbidden")
+    assert name.rpartition("\\")[2] in str(failure("read", store))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("/top/my dir/token", "token", "/token/", r"\\server\share\my dir\token", "/", 3, b"x"),
+        *("plain://host/top/my dir/token", "plain://host/my%20dir", "/srv/top/my dir/", "/top"),
+    ],
+)
+def test_a_missing_token_has_many_names(name: Any) -> None:  # noqa: ANN401 - a driver's
+    """A whole path, a URL, or its last part; or that of a directory above it."""
+    missing = Mock(side_effect=gone(name))
+    filesystem = type("Lacking", (Plain,), {"cat_file": missing})(skip_instance_cache=True)
+    assert get(open_store((filesystem, "/top/my dir"))) is None
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
