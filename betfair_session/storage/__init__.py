@@ -14,7 +14,7 @@ from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Protocol
 from betfair_session.process.threads import run_until
 
-from .errors import Operation, attempt, explain
+from .errors import Operation, attempt, contained, explain
 from .location import (
     AZURE,
     GCS,
@@ -188,7 +188,8 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     connect = partial(fsspec.core.url_to_fs, url, **options | {"skip_instance_cache": True})
     if "::" not in url:  # in a chain each filesystem has its own options
         check_driver_options(label, options, fsspec.get_filesystem_class(scheme_of(url)))
-    filesystem, root = run_until(deadline, connect)  # some connect here, as sshfs's does
+    # Some connect here, as sshfs's does.
+    filesystem, root = run_until(deadline, partial(contained, connect))
     return _from_filesystem(filesystem, root, label, lambda: connect()[0])
 
 

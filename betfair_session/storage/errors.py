@@ -150,3 +150,17 @@ def attempt(
     if theirs:
         theirs.__context__ = None  # it may be a driver's error, which holds the request
     raise raised
+
+
+def contained(work: Callable[[], T]) -> T:
+    """Return `work()`, in a thread of its own; raise what is no Exception as one.
+
+    There it is the driver's (SystemExit, CancelledError), and no interruption. In the caller's
+    thread it would end the program, or seem to cancel its task.
+    """
+    try:
+        return work()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(repr(error)) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -19,7 +20,7 @@ from betfair_session.process.threads import run_until
 from betfair_session.secret import SecretBytes
 
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
-from .errors import Operation, attempt, verb_of
+from .errors import Operation, attempt, contained, verb_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +122,7 @@ class GenericStore(TokenStore):
         lock = self._lock
         try:
             operation = Operation(verb, self.label, key, single=False)
-            return attempt(operation, lambda: run_until(deadline, work))
+            return attempt(operation, lambda: run_until(deadline, partial(contained, work)))
         except StoreError as error:
             if error.reason in {"timeout", "unreachable"} and self._lock is lock:
                 self._renew(None if self._reopen else self._filesystem)

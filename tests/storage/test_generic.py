@@ -7,6 +7,7 @@ import ftplib
 import os
 import sys
 import threading
+from asyncio import CancelledError
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import chain, repeat
 from pathlib import Path
@@ -125,6 +126,12 @@ def test_what_a_driver_raises_becomes_ours(
             assert told == (reason, may and call != "read", key, store.label), (call, kind)
             refusal = reason in {"forbidden", "read-only", "full", "other"} and call != "read"
             assert type(ours) is (StoreWriteError if refusal else StoreUnavailable)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, CancelledError])
+def test_what_ends_a_drivers_thread_ends_no_other(kind: type[BaseException]) -> None:
+    """It comes from no signal handler, and cancels no task: it is an error like an unknown one."""
+    all_fail(failing(kind("x"), Plain), "other", landed=True)
 
 
 class OddOSError(OSError):
@@ -343,10 +350,11 @@ def test_a_missing_token_has_many_names(name: Any) -> None:  # noqa: ANN401 - a 
         (OSError(errno.ECONNREFUSED, "x"), "unreachable"),
         (TimeoutError(), "timeout"),
         (TypeError("hunter2"), ""),
+        (SystemExit("hunter2"), ""),
         (ImportError("cannot import hunter2"), ""),
     ],
 )
-def test_an_opening_that_fails(plain: type[Plain], given: Exception, reason: str) -> None:
+def test_an_opening_that_fails(plain: type[Plain], given: BaseException, reason: str) -> None:
     """Some drivers connect when they are made; the next call may find the server well again."""
     plain.__init__ = Mock(side_effect=given)  # type: ignore[method-assign]
     with pytest.raises((StoreUnavailable, ConfigurationError)) as caught:
