@@ -257,7 +257,7 @@ def check_key(key: object) -> str:
 
     Raises:
         ConfigurationError: it is empty or absolute, leaves the store by "..", holds a control
-            character, has blanks or quotes around it, or names a folder or a lock.
+            character, has blanks or quotes around it, names a folder or a lock, or is too long.
     """
     if not isinstance(key, str):
         refuse("key", f"the key must be a text, not {type(key).__name__}")
@@ -279,10 +279,14 @@ def check_key(key: object) -> str:
             any(part.lower().endswith(LOCK_SUFFIX) for part in parts),
             f"has a part that ends with {LOCK_SUFFIX!r}, which is reserved for locks",
         ),
+        (
+            len(key.encode(errors="surrogatepass")) > 1024 - len(LOCK_SUFFIX),
+            "is too long: the clouds take 1,024 bytes, and its lock's has 6 more",
+        ),
     )
     for wrong, words in problems:
         if wrong:
-            refuse("key", f"the key {key!r} {words}")
+            refuse("key", f"the key {key[:100]!r} {words}")
     return str.__str__(key)  # an enum of texts formats as its name
 
 

@@ -248,7 +248,8 @@ TYPES: dict[str, Meaning] = {
     f"{package}:{name}": meaning
     for meaning, packages in {
         ("busy", Sent.ANSWERED): "errno EBUSY EAGAIN ETXTBSY EDEADLK EDEADLOCK ENOLCK",
-        ("configuration", Sent.NEVER): "aiohttp InvalidURL; botocore EndpointProviderError "
+        ("configuration", Sent.NEVER): "builtins UnicodeEncodeError; "  # of a name, by its driver
+        "aiohttp InvalidURL; botocore EndpointProviderError "
         "MissingDependencyException NoRegionError ParamValidationError; "
         "obstore InvalidPathError NotSupportedError UnknownConfigurationKeyError",
         ("conflict", Sent.ANSWERED): "errno EEXIST; builtins FileExistsError; "

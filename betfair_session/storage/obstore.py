@@ -58,6 +58,10 @@ _LOCAL_FILE = r"token file|\(os error \d+\)"
 _HOST = r"://(?:[^/?#]*@)?([^/?#]+)"
 _DEBUG = "\n\nDebug source"
 _LONGEST = 10_000  # characters: the body of an answer may follow
+_TEXTS = {
+    "Could not parse path": ("configuration", Sent.NEVER),  # a prefix such as ".." or "a//b"
+    "Header missing from response": ("server", Sent.MAYBE),
+}
 _KIND = r"kind: (\w+)"
 _KINDS = {"Connect": ("unreachable", Sent.UNCONNECTED), "Timeout": ("timeout", Sent.MAYBE)}
 _TUNNEL = r"\b(ProxyAuthRequired|TunnelUnsuccessful)\b"
@@ -235,8 +239,9 @@ def _known_error(error: Exception, bucket: str) -> Exception:
     refusal = _refusal_in(text)
     if refusal:
         return refusal
-    if "Header missing from response" in text:
-        return Known(text, "server", Sent.MAYBE)
+    for words, meaning in _TEXTS.items():
+        if words in text:
+            return Known(text, *meaning)
     kind = re.search(_KIND, text)
     if kind:
         tunnel = re.search(_TUNNEL, text) and "a proxy refused to make a connection"

@@ -178,8 +178,9 @@ KEYS: dict[bool, list[Any]] = {
         *("line\nbreak", "nul\0", "d\x7f", "x.login", " ", "k ", " k", "k\r\n", '"k"', "\ufeffk"),
         *("k\u200b", "\u00a0k", "a../b", "a/b../c", 7),
         *("k.login/x", "a/k.LOGIN"),  # on files, where the lock of k belongs
+        *("k" * 1019, "\u00fc" * 510),
     ],
-    True: ["a", "a b/ü.token", "a:b", "C:x", "a:b/c", ".a", "a..", "login", "k.attrs"],
+    True: ["k" * 1018, "a", "a b/ü.token", "a:b", "C:x", "a:b/c", ".a", "a..", "login", "k.attrs"],
 }
 
 

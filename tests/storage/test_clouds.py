@@ -819,6 +819,25 @@ def test_a_wrong_option_that_amazons_driver_finds_late_is_one(
         get(store)
 
 
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        *((f"{url}\ud800", "token") for url in ("s3://b/", "obstore+s3://b/", "gs://b/")),
+        *((f"obstore+s3://b/{prefix}", "token") for prefix in ("..", "./a", "a//b")),
+        ("s3://b/x", "\ud800"),
+    ],
+)
+def test_a_name_that_its_driver_cannot_send_is_a_wrong_one(
+    nowhere: pytest.MonkeyPatch, url: str, key: str
+) -> None:
+    """A program that tries again when a store cannot be asked would do so for ever."""
+    nowhere.setenv("AWS_ACCESS_KEY_ID", "k")
+    nowhere.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    options = {"token": "anon"} if url.startswith("gs") else {}
+    with open_store(url, options) as store, pytest.raises(ConfigurationError):
+        get(store, key)
+
+
 def test_a_busy_server_of_googles_machines_may_be_asked_again(
     nowhere: pytest.MonkeyPatch, gcs: Cloud
 ) -> None:
