@@ -53,7 +53,7 @@ def blank() -> bytes:
 
 
 def is_blank(content: bytes) -> bool:
-    """Return whether an object is empty, or holds only blanks, line ends and NULs."""
+    """Return whether an object is empty, or holds only what may surround a token, such as NULs."""
     return _inner_text(content) == ""
 
 
