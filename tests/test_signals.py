@@ -22,6 +22,7 @@ import pytest
 import requests
 from front import BET, KEY, REST, Front, joined, let_finish
 from fsspec.asyn import get_loop
+from fsspec.implementations.memory import MemoryFileSystem
 from secrets_shown import assert_hidden, everything_in
 from within import within
 
@@ -210,6 +211,12 @@ def strike(*_: object, **__: object) -> None:
     signal.raise_signal(signal.SIGUSR1)
 
 
+class Struck(MemoryFileSystem):  # type: ignore[misc] # it is untyped
+    """fsspec's memory, which runs in the thread that signals come to."""
+
+    cat_file = strike
+
+
 def wrap() -> NoReturn:
     """Fail like a driver that turns everything into its own error."""
     try:
@@ -221,7 +228,7 @@ def wrap() -> NoReturn:
 
 
 @pytest.mark.parametrize(
-    "struck", ["call", "driver", "words", "opening", "file", "parser", "clock"]
+    "struck", ["call", "driver", "words", "opening", "memory", "file", "parser", "clock"]
 )
 def test_a_limit_in_a_store_or_a_file(
     limit: Limit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, struck: str
@@ -234,6 +241,7 @@ def test_a_limit_in_a_store_or_a_file(
         "driver": ("", None, lambda: attempt(READ, wrap)),
         "words": ("storage.judging.judge", strike, lambda: attempt(READ, int, "no number")),
         "opening": ("storage.run_until", strike, lambda: open_store("memory://x")),
+        "memory": ("", None, lambda: open_store((Struck(), "x")).get("k", deadline=within(5))),
         "file": ("certificates.reading.open", strike, lambda: client.certlogin("user", "password")),
         "parser": ("certificates.reading.re", re, lambda: reading.attempt(strike)),
         "clock": (

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.process import ForkSafeLock, reset_in_child
+from betfair_session.process.causes import interruption
 from betfair_session.process.threads import run_until
 from betfair_session.secret import SecretBytes
 
@@ -176,6 +177,8 @@ def _is_missing(error: Exception, path: str, look: Callable[[], bool] = lambda: 
     from .judging import judge
     from .meanings import NO_FILE, Known, Sent, clean
 
+    if interruption(error):  # fsspec's memory is asked in the caller's own thread
+        return False
     if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.ENOENT:
         name = getattr(error, "filename", None)
         if isinstance(name, str) and not _leads_to(name, path):
