@@ -311,6 +311,17 @@ def test_an_interruption_wherever_it_may_come_holds_nobody_up(struck: str) -> No
     assert 5 < place < 999
 
 
+def test_whoever_ends_a_call_again_wakes_those_whom_an_interruption_left() -> None:
+    outcome, waiting = Outcome[str](), threading.Event()
+    outcome.then(Mock(side_effect=[KeyboardInterrupt, None]))
+    outcome.then(waiting.set)
+    with pytest.raises(KeyboardInterrupt):
+        outcome.end("led")
+    assert not waiting.is_set()
+    outcome.end(error=KeyboardInterrupt())
+    assert (waiting.is_set(), outcome.result()) == (True, "led")
+
+
 @pytest.mark.parametrize("begun", [True, False])
 def test_an_interruption_while_a_thread_starts_loses_no_work_that_goes_on(
     monkeypatch: pytest.MonkeyPatch, *, begun: bool
