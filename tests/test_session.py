@@ -16,13 +16,14 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from front import KEY, LOCK, UNKNOWN, Front, Watched
+from front import KEY, LOCK, UNKNOWN, Front, Watched, identity
 from programs import SECONDS, start
 from secrets_shown import everything_in
 from storage.plain import Plain
 
 import betfair_session
 from betfair_session import (
+    CertificateError,
     IdentityUnavailable,
     LeaseSettings,
     LoginBrake,
@@ -157,6 +158,19 @@ def test_when_betfair_cannot_tell_nothing_happens(
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
     assert [*front.sandbox.counts()] == ["keepAlive"]
     assert os.listdir(front.path) == [KEY]
+
+
+def test_who_has_no_fit_certificate_takes_no_lock(front: Front, tmp_path: Path) -> None:
+    """Each of its calls would keep it from those who can log in; Google takes one a second."""
+    missing = (tmp_path / "missing.crt", tmp_path / "missing.key")
+    client = identity(front.sandbox, certificate=missing)
+    unfit = Front(client, front.sandbox, front.path).session()
+    for _ in range(2):
+        with pytest.raises(CertificateError):
+            unfit.token()
+        assert not front.lock.exists()
+    assert front.session().token() == front.token.read_text()
+    unfit.close()
 
 
 def test_who_types_no_code_keeps_nobody_waiting(front: Front) -> None:

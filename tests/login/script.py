@@ -302,6 +302,9 @@ class Betfair:
         self.meanwhile()
         return token if token in self.live else None
 
+    def check(self) -> None:
+        """Find the certificate fit."""
+
     def log_in(self, seconds: float) -> Secret:
         assert seconds > 0
         self.meanwhile()
