@@ -14,13 +14,14 @@ import threading
 import time
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from unittest.mock import Mock
 
 import fsspec
@@ -63,6 +64,7 @@ CLOUDS: dict[str, tuple[str, dict[str, Any]]] = {
     "az": ("abfs://bucket", {"account_name": "acc", "account_key": "ZGV2ZWxvcG1lbnQ="}),
 }
 JSON = {"Content-Type": "application/json"}
+REGION = {"client_kwargs": {"region_name": "eu-west-1"}}
 
 drivers = pytest.mark.parametrize("driver", ["", "obstore+"])
 NO_BLOB = answer(
@@ -137,19 +139,18 @@ def test_nobody_is_asked_for_an_mfa_code(nowhere: pytest.MonkeyPatch, tmp_path: 
 def test_a_missing_key_file_is_no_missing_object(nowhere: pytest.MonkeyPatch, driver: str) -> None:
     nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/keys/missing")
     nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
-    region = {"client_kwargs": {"region_name": "eu-west-1"}}
-    with open_store(f"{driver}s3://bucket", region) as store:
+    with open_store(f"{driver}s3://bucket", REGION) as store:
         all_fail(store, "forbidden")
         assert "/keys/missing" in str(failure("read", store))
 
 
 @drivers
 @pytest.mark.parametrize("file", ["service-account.json", "/run/secrets/google"])
+@pytest.mark.usefixtures("nowhere")
 def test_a_key_file_of_googles_that_is_missing_is_sent_nowhere(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud, driver: str, file: str
+    gcs: Cloud, driver: str, file: str
 ) -> None:
     """As from another working directory; the drivers would take it for an access token."""
-    del nowhere
     bucket = gcs.new_bucket()
     with open_store(driver + bucket.url(), {**bucket.options, "token": file}) as store:
         all_fail(store, "forbidden", ["read", "create"])
@@ -158,115 +159,97 @@ def test_a_key_file_of_googles_that_is_missing_is_sent_nowhere(
 
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIE/hidden1/hidden1"
+KEY = json.dumps({"project_id": "hidden1", "private_key": PEM})
+LINES = json.dumps(json.loads(KEY), indent=8)
 
 
-def coded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def coded(text: str, encoding: str = "utf-8") -> str:
+    return base64.b64encode(text.encode(encoding)).decode()
 
 
-@drivers
-@pytest.mark.parametrize("place", ["token", "GOOGLE_APPLICATION_CREDENTIALS"])
-@pytest.mark.parametrize(
-    "form",
-    ["{}", "'{}'", "\ufeff{}", " {}", "coded", "coded BOM", "coded lines", "coded UTF-16", "PEM"],
-)
+FORMS = [
+    *(KEY, f"'{KEY}'", f"\ufeff{KEY}", f" {KEY}", PEM),
+    *(coded(KEY), coded(f"\ufeff{KEY}"), coded(LINES), coded(LINES, "utf-16")),
+]
+PLACES = [
+    *("token", "GOOGLE_APPLICATION_CREDENTIALS", "obstore+ token"),
+    *("obstore+ GOOGLE_APPLICATION_CREDENTIALS", "obstore+ SERVICE_ACCOUNT"),
+    *(f"obstore+ GOOGLE_SERVICE_ACCOUNT{end}" for end in ("", "_PATH")),
+    *(f"obstore+ config {name}" for name in ("service_account", "google_application_credentials")),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("key", FORMS, ids=lambda key: key[:9])
 def test_a_key_of_googles_in_a_files_place_is_sent_nowhere(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud, driver: str, place: str, form: str
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path, place: str, key: str
 ) -> None:
     """The drivers would send it, in a URL or as an access token, or show it."""
-    bucket, key = gcs.new_bucket(), json.dumps({"private_key": PEM})
-    lines = json.dumps(json.loads(key), indent=8)
-    other = {"coded": coded(key), "coded BOM": coded(f"\ufeff{key}"), "coded lines": coded(lines)}
-    other |= {"coded UTF-16": base64.b64encode(lines.encode("utf-16")).decode(), "PEM": PEM}
-    key = other.get(form) or form.format(key)
-    options = {**bucket.options, "token": key}
-    if place != "token":
-        nowhere.setenv(place, key)
-        with open_store(driver + bucket.url(), {**options, "token": "anon"}) as store:
-            assert get(store) is None  # nobody looks at the variable then
-        gcs.requests.clear()
-        del options["token"]
-    store = open_store(driver + bucket.url(), options)
-    with store, pytest.raises(ConfigurationError) as caught:
+    bucket, name = gcs.new_bucket(), place.rsplit(maxsplit=1)[-1]
+    options = {**bucket.options, "token": None}
+    url = ("obstore+" if place.startswith("obstore+") else "") + bucket.url()
+
+    def opened(text: str) -> TokenStore:
+        if name.isupper():
+            nowhere.setenv(name, text)
+            return open_store(url, options)
+        option = {name: text} if name == "token" else {"config": {name: text}}
+        return open_store(url, {**options, **option})
+
+    with opened(key) as store, pytest.raises(ConfigurationError, match=name) as caught:
         get(store)
-    assert place in str(caught.value)
     assert_hidden(everything_in(caught.value), "hidden1", key[-16:-8])
     assert gcs.requests == []
-    if place != "token" and not driver:  # gcsfs does not look at it for this; obstore does
-        store = open_store(bucket.url(), {**options, "token": "cloud"})
-        with (
-            store,
-            pytest.raises(BetfairSessionError) as denied,
-        ):  # this is none of Google's machines
+    if place == "GOOGLE_APPLICATION_CREDENTIALS":
+        # Gcsfs does not look at it for this, which is none of Google's machines.
+        store = open_store(url, {**options, "token": "cloud"})
+        with store, pytest.raises(BetfairSessionError) as denied:
             get(store)
         # By gcsfs's version; the advice in the second names the variable, too.
         assert isinstance(denied.value, ConfigurationError | StoreUnavailable)
         assert isinstance(denied.value, StoreUnavailable) or place not in str(denied.value)
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        *("SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"),
-        *("service_account", "google_application_credentials"),
-    ],
-)
-def test_a_key_in_a_files_place_that_obstore_alone_has_is_not_shown(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path, place: str
-) -> None:
-    bucket, key = gcs.new_bucket(), json.dumps({"project_id": "hidden1", "private_key": PEM})
-    options = {**bucket.options, "token": None}
-
-    def opened(text: str) -> TokenStore:
-        if place.isupper():
-            nowhere.setenv(place, text)
-            return open_store(f"obstore+{bucket.url()}", options)
-        return open_store(f"obstore+{bucket.url()}", {**options, "config": {place: text}})
-
-    with opened(key) as store, pytest.raises(ConfigurationError, match=place) as caught:
-        get(store)
-    assert_hidden(everything_in(caught.value), "hidden1")
-    if place not in {"SERVICE_ACCOUNT", "google_application_credentials"}:
+    if "GOOGLE_APPLICATION_CREDENTIALS" in place:
+        with open_store(url, {**options, "token": "anon"}) as store:
+            assert get(store) is None  # nobody looks at the variable then
+    if name in {"GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "service_account"}:
         nowhere.setenv("SERVICE_ACCOUNT", key)  # obstore does not look at it then
     with opened(str(key_file(tmp_path, gcs))) as store:
         assert get(store) is None
 
 
+@pytest.mark.usefixtures("nowhere")
 @pytest.mark.parametrize("token", [f"e{digit}" * 16 for digit in (0, 7)])
-def test_an_access_token_may_begin_as_json_does_in_base64(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud, token: str
-) -> None:
+def test_an_access_token_may_begin_as_json_does_in_base64(gcs: Cloud, token: str) -> None:
     """Such as one of 26 in hexadecimal; gcsfs would have Google look at it first."""
-    del nowhere
     bucket = gcs.new_bucket()
     with open_store(f"obstore+{bucket.url()}", {**bucket.options, "token": token}) as store:
         assert get(store) is None
     assert gcs.requests[-1].headers["authorization"] == f"Bearer {token}"
 
 
+def drivers_of(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Note what a store makes from now on, to be seen in the list."""
+    made, make = list[Any](), store._make  # type: ignore[attr-defined] # a CloudStore's
+
+    def noted(options: Any) -> Any:  # noqa: ANN401 - the drivers are untyped
+        made.append(make(options))
+        return made[-1]
+
+    monkeypatch.setattr(store, "_make", noted)
+    return made
+
+
 def test_credentials_that_are_not_found_are_sought_once_a_call(
     nowhere: pytest.MonkeyPatch, gcs: Cloud
 ) -> None:
     """The search may take seconds: a second one would end in a time-out that proves nothing."""
-    bucket, opened = gcs.new_bucket(), 0
-    lacking = no_credentials("none found")
-
-    def refuse(*_: object) -> NoReturn:
-        raise lacking
-
+    bucket, lacking = gcs.new_bucket(), no_credentials("none found")
     with open_store(bucket.url(), bucket.options) as store:
-        make = store._make  # type: ignore[attr-defined] # a CloudStore's
-
-        def counted(options: Any) -> Any:  # noqa: ANN401 - the drivers are untyped
-            nonlocal opened
-            opened += 1
-            return make(options)
-
-        nowhere.setattr(store, "_make", counted)
+        made = drivers_of(store, nowhere)
         create(store)
-        nowhere.setattr("gcsfs.core.GCSFileSystem._get_headers", refuse)
+        nowhere.setattr("gcsfs.core.GCSFileSystem._get_headers", Mock(side_effect=lacking))
         all_fail(store, "forbidden", ["read", "create"])
-        assert opened == 2
+        assert len(made) == 2
         nowhere.undo()
         assert read(store).content == b"first"
 
@@ -276,16 +259,20 @@ def bearer(number: int, seconds: int = 3600) -> Answer:
     return Answer(200, json.dumps(given).encode(), JSON)
 
 
+@cache
+def private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
 def key_file(
     directory: Path, gcs: Cloud, number: int = 1, seconds: int = 3600, **more: str
 ) -> Path:
     """Write a key file of Google's, for which the server gives an access token."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     about = {"type": "service_account", "client_email": "a@b.test", "project_id": "theirs"}
     path = {"token_uri": f"{gcs.endpoint}/token/{number}", "private_key_id": str(number)}
     file = directory / "key.json"
-    file.write_text(json.dumps({**about, **path, "private_key": pem, **more}))
+    file.write_text(json.dumps({**about, **path, "private_key": private_key(), **more}))
     gcs.pages[f"/token/{number}"] = bearer(number, seconds)
     return file
 
@@ -306,27 +293,21 @@ def test_why_googles_own_key_file_cannot_be_used_is_told(
     nowhere: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What was opened is closed at once: gcsfs's finalizer would do so in any thread."""
-    made, file = list[Any](), tmp_path / "damaged"
+    file = tmp_path / "damaged"
     file.write_text("{")
     nowhere.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
     with open_store("gs://bucket") as store:
-        make = store._make  # type: ignore[attr-defined] # a CloudStore's
-
-        def noted(options: Any) -> Any:  # noqa: ANN401 - the drivers are untyped
-            made.append(make(options))
-            return made[-1]
-
-        nowhere.setattr(store, "_make", noted)
+        made = drivers_of(store, nowhere)
         all_fail(store, "forbidden", ["read", "create"])
         assert str(file) in str(failure("read", store))
     assert [each.session.closed for each in made] == 3 * [True]
 
 
+@pytest.mark.usefixtures("nowhere")
 def test_a_service_of_tokens_that_cannot_be_reached_is_no_refusal(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path
+    gcs: Cloud, tmp_path: Path
 ) -> None:
     """A machine's own service, by http, may not be there; one by https is, as a rule."""
-    del nowhere
     file = key_file(tmp_path, gcs, token_uri="https://127.0.0.1:1/token")
     with open_store("obstore+gs://bucket", {"token": str(file)}) as store:
         all_fail(store, "unreachable", ["read", "create"])
@@ -380,190 +361,185 @@ def test_a_url_and_a_connection_string_mean_one_account(
         get(store)
 
 
-def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> None:
-    """A service of credentials says nothing of a token, even in Amazon's own words."""
-    with Listener(saying(answer(b"no", status="404 No"))) as service:
-        address = f"http://127.0.0.1:{service.port}"
-        nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/role")
-        nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/identity")
-        nowhere.setenv("IDENTITY_HEADER", "x")
-        for url, options in (
-            ("obstore+s3://bucket", {}),
-            ("abfs://c", {"account_name": "n", "anon": False}),
-        ):
-            with open_store(url, options) as store:
-                all_fail(store, "forbidden", ["read", "create"])
-    missing: Any = {
-        "Error": {"Code": "NoSuchKey"},
-        "ResponseMetadata": {"HTTPStatusCode": 404, "HTTPHeaders": {"x-amz-request-id": "1"}},
-    }
-    # Azure's chain of credentials drops the status of what it met.
-    assert judge(ClientAuthenticationError("no"), cloud=True).rejects_credentials
-    refused: Any = {
-        "Error": {"Code": "InvalidTokenId"},
-        "ResponseMetadata": {"HTTPStatusCode": 403},
-    }
-    assert judge(ClientError(refused, "GetObject"), cloud=True).rejects_credentials  # MinIO's
-    for operation, reason in (("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")):
-        assert judge(ClientError(missing, operation), cloud=True).reason == reason
+ROLE = {
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "{directory}/token",
+    "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
+    "AWS_ENDPOINT_URL_STS": "{address}",
+    "AWS_MAX_ATTEMPTS": "1",
+}
+POD = {
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "{address}",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "{directory}/token",
+}
+IDENTITY = {"IDENTITY_ENDPOINT": "{address}/identity", "IDENTITY_HEADER": "x"}
+SERVICES: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
+    "role": (ROLE, "s3://bucket", REGION),
+    "container": ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{address}"}, "s3://bucket", REGION),
+    "identity": (IDENTITY, "abfs://c", {"account_name": "n", "anon": False}),
+    "key file": ({}, "gs://bucket", {}),
+    "machine of Google's": ({}, "gs://bucket", {}),
+    # Obstore hides this one's URL.
+    "role by https": (
+        ROLE,
+        "obstore+s3://bucket",
+        {"client_options": {"allow_invalid_certificates": True}},
+    ),
+    "container, obstore": (POD, "obstore+s3://bucket", {}),
+    "machine, obstore": ({"AWS_METADATA_ENDPOINT": "{address}"}, "obstore+s3://bucket", {}),
+    "identity, obstore": (IDENTITY, "obstore+abfs://c", {"account_name": "n"}),
+}
+"""Where credentials come from: the variables, with the service's address, and the store."""
+
+Served = Callable[..., TokenStore]
+
+
+@pytest.fixture
+def served(nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path) -> Served:
+    """Return a store, perhaps on a bucket, whose credentials a service at an address gives."""
+
+    def opened(service: str, address: str, bucket: Bucket | None = None) -> TokenStore:
+        variables, url, options = SERVICES[service]
+        known = bucket.options if bucket else {}
+        kept = known.keys() - {"key", "secret", "token"}
+        options = {name: known[name] for name in kept} | options
+        (tmp_path / "token").write_text("token")
+        for name, value in variables.items():
+            nowhere.setenv(name, value.format(address=address, directory=tmp_path))
+        if service == "key file":
+            options["token"] = str(key_file(tmp_path, gcs, token_uri=address))
+        elif service == "machine of Google's":
+            host = (
+                "google.auth.compute_engine._metadata._GCE_METADATA_HOST"  # of the variable, once
+            )
+            nowhere.setattr(host, address.removeprefix("http://"))
+            credentials: Any = compute_engine.Credentials  # it has no types
+            options["token"] = credentials()
+        # They wait between attempts.
+        nowhere.setattr("google.auth._exponential_backoff.time", Mock())
+        nowhere.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
+        return open_store(bucket.url() if bucket else url, options)
+
+    return opened
+
+
+SILENT = None
+BUSY, MANY = answer(b"<html>no</html>", status="503 No"), answer(b"no", status="429 No")
+NO, NONE = answer(b"no", status="403 No"), answer(b"no", status="404 No")
+GATEWAY, PORTAL = answer(b"<html>no</html>", status="502 No"), answer(b"<html>log in</html>")
+
+
+def in_xml(status: int, code: str) -> bytes:
+    return answer(f"<e><Error><Code>{code}</Code></Error></e>".encode(), status=f"{status} No")
+
+
+AGAIN: list[tuple[bytes | None, str]] = [
+    *((BUSY, "server"), (MANY, "throttled")),
+    *((answer(b"{}"), "unreachable"), (b"", "unreachable")),
+]
+IN_WORDS = [
+    *((400, "Throttling", "throttled"), (429, "", "throttled")),
+    *((503, "", "server"), (500, "InternalFailure", "server")),
+    *((400, "ExpiredTokenException", "forbidden"), (404, "", "forbidden")),
+]
+SAID: dict[str, list[tuple[bytes | None, str]]] = {
+    "role": [
+        *((b"", "unreachable"), (PORTAL, "server"), (MANY, "server")),
+        *((in_xml(status, code), reason) for status, code, reason in IN_WORDS),
+    ],
+    "role by https": [
+        *((SILENT, "unreachable"), (b"", "unreachable"), (PORTAL, "forbidden"), (BUSY, "server")),
+        *((GATEWAY, "server"), (MANY, "throttled"), (in_xml(400, "Throttling"), "throttled")),
+        *((NONE, "forbidden"), (in_xml(403, "AccessDenied"), "forbidden")),
+    ],
+    "container": [(BUSY, "server"), (MANY, "throttled"), (NO, "forbidden"), (b"", "unreachable")],
+    "machine of Google's": [(BUSY, "server"), (NONE, "forbidden")],
+    "container, obstore": [(NONE, "forbidden")],
+    "machine, obstore": [*AGAIN, (NONE, "forbidden")],
+    "identity": [(NONE, "forbidden")],
+    "identity, obstore": AGAIN,
+}
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
-    [
-        (answer(b"no", status="503 No"), "server"),
-        (answer(b"no", status="429 No"), "throttled"),
-        (answer(b"{}"), "unreachable"),
-        (b"", "unreachable"),
-    ],
+    ("service", "told", "reason"),
+    [(service, *row) for service, listed in SAID.items() for row in listed],
 )
-def test_a_busy_service_of_credentials_may_be_asked_again(
-    nowhere: pytest.MonkeyPatch, told: bytes, reason: str
+def test_what_a_service_of_credentials_says_is_not_the_stores(
+    served: Served, tmp_path: Path, service: str, told: bytes | None, reason: str
 ) -> None:
-    with Listener(saying(told)) as service:
-        address = f"http://127.0.0.1:{service.port}"
-        nowhere.setenv("AWS_METADATA_ENDPOINT", address)
-        nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/identity")
-        nowhere.setenv("IDENTITY_HEADER", "x")
-        amazon: dict[str, str] = {}
-        for url, options in (
-            ("obstore+s3://bucket", amazon),
-            ("obstore+abfs://c", {"account_name": "n"}),
-        ):
-            with open_store(url, options) as store:
-                all_fail(store, reason, ["read", "create"])
+    """No object is missing and no write landed: nothing was sent. If it is busy, it is asked once.
+
+    It gets better by itself; a new driver would only ask it again at once.
+    """
+    over = threading.Event()
+    serve = saying(told) if told is not None else lambda *_: over.wait(TIMEOUT)
+    tls = Stranger(tmp_path / "ca.pem").tls if "https" in service else None
+    with Listener(serve, tls) as there:
+        store = served(service, f"http{'s' if tls else ''}://127.0.0.1:{there.port}")
+        with store:
+            for number, call in enumerate(("read", "create"), 1):
+                error = failure(call, store, timeout=TIMEOUT if told is not None else 1)
+                late = told is None and call == "read"
+                assert (error.reason, error.landed) == ("timeout" if late else reason, False)
+                if service == "role" and reason in {"server", "throttled"}:
+                    assert there.connections == number
+            assert there.connections
+            over.set()
+
+
+@pytest.mark.parametrize(("status", "code", "reason"), IN_WORDS)
+def test_what_entra_says_is_not_the_stores(status: int, code: str, reason: str) -> None:
+    headers = {"x-ms-error-code": code}
+    response = types.SimpleNamespace(status_code=status, headers=headers, reason="no")
+    found = judge(ClientAuthenticationError("no", response=response), cloud=True)
+    assert (found.reason, found.rejects_credentials) == (reason, reason == "forbidden")
+
+
+def test_an_error_about_credentials_is_known_without_a_status() -> None:
+    """Azure's chain of credentials drops that of what it met; MinIO has a code of its own."""
+
+    def of_amazon(status: int, code: str, operation: str, **headers: str) -> ClientError:
+        about: Any = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+        return ClientError({"Error": {"Code": code}, "ResponseMetadata": about}, operation)
+
+    for error in (ClientAuthenticationError("no"), of_amazon(403, "InvalidTokenId", "GetObject")):
+        assert judge(error, cloud=True).rejects_credentials
+    for operation, reason in (("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")):
+        missing = of_amazon(404, "NoSuchKey", operation, **{"x-amz-request-id": "1"})
+        assert judge(missing, cloud=True).reason == reason
+
+
+NOT_FOUND = b'{"error": "invalid_request", "error_description": "Identity not found"}'
 
 
 @pytest.mark.parametrize(
     "said",
     [
-        b'{"error":"invalid_request","error_description":"Identity not found"}',
+        NOT_FOUND,
         b'{\n  "error": "x",\n  "error_description": "Identity not found"\n}\n',
         b"<e>\n <Error>\n <Code>X</Code>\n <Message>Identity not found</Message></Error></e>",
     ],
 )
-def test_why_a_service_gives_no_credentials_is_told(
-    nowhere: pytest.MonkeyPatch, said: bytes
-) -> None:
+def test_why_a_service_gives_no_credentials_is_told(served: Served, said: bytes) -> None:
     """Its address, with a long query, comes first in obstore's text, and would fill the error."""
-    with Listener(saying(answer(said, status="400 Bad Request"))) as service:
-        address = f"http://user:hidden1@127.0.0.1:{service.port}"
-        nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/{'metadata/' * 20}token?x=hidden1")
-        nowhere.setenv("IDENTITY_HEADER", "x")
-        with open_store("obstore+abfs://c", {"account_name": "n"}) as store:
+    with Listener(saying(answer(said, status="400 Bad Request"))) as there:
+        place = f"127.0.0.1:{there.port}"
+        long = f"http://user:hidden1@{place}/{'metadata/' * 20}token?x=hidden1"
+        with served("identity, obstore", long) as store:
             told = str(failure("read", store))
-    for part in ("400", f"127.0.0.1:{service.port}", "Identity not found"):
+    for part in ("400", place, "Identity not found"):
         assert part in told
     assert "hidden1" not in told
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "reason"),
-    [
-        (400, "Throttling", "throttled"),
-        (429, "", "throttled"),
-        (503, "", "server"),
-        (500, "InternalFailure", "server"),
-        (400, "ExpiredTokenException", "forbidden"),
-        (404, "", "forbidden"),
-    ],
-)
-def test_a_busy_service_of_credentials_is_asked_once_a_call(
-    nowhere: pytest.MonkeyPatch, tmp_path: Path, status: int, code: str, reason: str
-) -> None:
-    """It gets better by itself; a new driver would only ask it again at once."""
-    (tmp_path / "token").write_text("token")
-    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
-    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
-    nowhere.setenv("AWS_MAX_ATTEMPTS", "1")
-    said = answer(f"<e><Error><Code>{code}</Code></Error></e>".encode(), status=f"{status} No")
-    with Listener(saying(said)) as service:
-        nowhere.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{service.port}")
-        options = {"client_kwargs": {"region_name": "eu-west-1"}}
-        with open_store("s3://bucket", options) as store:
-            for call, asked in (("read", 1), ("create", 2)):
-                all_fail(store, reason, [call])
-                assert reason == "forbidden" or service.connections == asked
-    headers = {"x-ms-error-code": code}
-    response = types.SimpleNamespace(status_code=status, headers=headers, reason="no")
-    entra = ClientAuthenticationError("no", response=response)
-    assert judge(entra, cloud=True).reason == reason
-    assert judge(entra, cloud=True).rejects_credentials is (reason == "forbidden")
-
-
-@pytest.mark.parametrize(
-    ("told", "reason"),
-    [
-        (b"", "unreachable"),
-        (None, "unreachable"),
-        (answer(b"<html>no</html>", status="503 No"), "server"),
-        (answer(b"<html>no</html>", status="502 No"), "server"),
-        (answer(b"no", status="429 No"), "throttled"),
-        (answer(b"<Error><Code>Throttling</Code></Error>", status="400 No"), "throttled"),
-        (answer(b"<html>no</html>", status="404 No"), "forbidden"),
-        (answer(b"<Error><Code>AccessDenied</Code></Error>", status="403 No"), "forbidden"),
-        (answer(b"<html>log in</html>"), "forbidden"),
-    ],
-)
-def test_what_amazons_service_of_tokens_says_is_not_the_buckets(
-    nowhere: pytest.MonkeyPatch, tmp_path: Path, told: bytes | None, reason: str
-) -> None:
-    """Obstore hides its URL; the write was never sent."""
-    over = threading.Event()
-    (tmp_path / "token").write_text("token")
-    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
-    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
-    serve = saying(told) if told is not None else lambda *_: over.wait(TIMEOUT)
-    with Listener(serve, Stranger(tmp_path / "ca.pem").tls) as service:
-        nowhere.setenv("AWS_ENDPOINT_URL_STS", f"https://127.0.0.1:{service.port}")
-        untried = {"client_options": {"allow_invalid_certificates": True}}
-        with open_store("obstore+s3://bucket", untried) as store:
-            error = failure("create", store, timeout=1 if told is None else TIMEOUT)
-        assert (error.reason, error.landed, service.connections > 0) == (reason, False, True)
-        over.set()
-
-
-@pytest.mark.parametrize(
-    ("cloud", "told"),
-    [
-        ("s3", None),
-        ("s3", b""),
-        ("s3", answer(b"no", status="429 No")),
-        ("s3", answer(b"<html>log in</html>")),
-        ("gs", None),
-    ],
-)
-def test_a_write_is_not_sent_before_it_has_credentials(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path, cloud: str, told: bytes | None
-) -> None:
-    """So it did not land, whatever the service of tokens says, or if it is silent."""
-    over = threading.Event()
-    (tmp_path / "token").write_text("token")
-    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
-    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
-    nowhere.setenv("AWS_MAX_ATTEMPTS", "1")
-    serve = saying(told) if told is not None else lambda *_: over.wait(TIMEOUT)
-    with Listener(serve) as service:
-        address = f"http://127.0.0.1:{service.port}"
-        nowhere.setenv("AWS_ENDPOINT_URL_STS", address)
-        options: dict[str, Any] = {"client_kwargs": {"region_name": "eu-west-1"}}
-        if cloud == "gs":
-            options = {"token": str(key_file(tmp_path, gcs, token_uri=address))}
-        with open_store(f"{cloud}://bucket", options) as store:
-            store._driver(within(TIMEOUT))  # type: ignore[attr-defined] # a CloudStore's
-            error = failure("create", store, timeout=1 if told is None else TIMEOUT)
-        assert (error.landed, service.connections > 0) == (False, True)
-        over.set()
-
-
-def test_why_azures_credentials_do_not_serve_is_told(nowhere: pytest.MonkeyPatch) -> None:
+def test_why_azures_credentials_do_not_serve_is_told(served: Served) -> None:
     """Of those that are set up; the list begins with those that are not."""
-    said = b'{"error": "invalid_request", "error_description": "Identity not found"}'
-    with Listener(saying(answer(said, "Content-Type: application/json", status="400 No"))) as told:
-        nowhere.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{told.port}/identity")
-        nowhere.setenv("IDENTITY_HEADER", "x")
-        with open_store("abfs://c", {"account_name": "n", "anon": False}) as store:
-            error = str(failure("read", store))
+    no = answer(NOT_FOUND, "Content-Type: application/json", status="400 No")
+    with (
+        Listener(saying(no)) as there,
+        served("identity", f"http://127.0.0.1:{there.port}") as store,
+    ):
+        error = str(failure("read", store))
     assert "Identity not found" in error
     assert "ManagedIdentityCredential" in error
     assert "EnvironmentCredential" not in error
@@ -585,6 +561,8 @@ class SlowCredential:
 
     def __init__(self, minutes: int = 60) -> None:
         self.over, self.asked, self.minutes = threading.Event(), 0, minutes
+        self.options: dict[str, Any] = {"account_name": "n", "account_host": "127.0.0.1:1"}
+        self.options["credential"] = self
 
     async def get_token(self, *_: str, **__: object) -> AccessToken:
         self.asked += 1
@@ -593,11 +571,14 @@ class SlowCredential:
 
 
 @pytest.mark.parametrize(
-    ("cloud", "minutes"),  # the drivers want others when under 15 (S3), or 5, are left
-    [("s3", 60), ("gs", 60), ("az", 60), ("s3", 12), ("gs", 4), ("az", 4)],
+    ("service", "minutes"),  # the drivers want others when under 15 (S3), or 5, are left
+    [
+        *(("role", 60), ("key file", 60), ("a program's own", 60)),
+        *(("role", 12), ("key file", 4), ("a program's own", 4)),
+    ],
 )
 def test_credentials_that_take_longer_than_a_call_arrive(
-    nowhere: pytest.MonkeyPatch, s3: Cloud, gcs: Cloud, tmp_path: Path, cloud: str, *, minutes: int
+    served: Served, s3: Cloud, gcs: Cloud, service: str, *, minutes: int
 ) -> None:
     """One fetch serves all calls, also those that gave up; a second one would pile up with it.
 
@@ -608,54 +589,45 @@ def test_credentials_that_take_longer_than_a_call_arrive(
     names = {"AccessKeyId": "k", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": soon}
     sts = "".join(f"<{name}>{value}</{name}>" for name, value in names.items())
     sts = f"<r><AssumeRoleWithWebIdentityResult><Credentials>{sts}</Credentials>"
-    given = {"s3": f"{sts}</AssumeRoleWithWebIdentityResult></r>".encode()}
-    given["gs"] = bearer(1, 60 * minutes).body
+    sts = f"{sts}</AssumeRoleWithWebIdentityResult></r>"
+    token = bearer(1, 60 * minutes).body
+    given, cloud = (sts.encode(), s3) if service == "role" else (token, gcs)
 
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
         slow.over.wait(TIMEOUT)
-        connection.sendall(answer(given[cloud], "Content-Type: application/json"))
+        connection.sendall(answer(given, "Content-Type: application/json"))
 
-    (tmp_path / "token").write_text("token")
-    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
-    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
-    place = gcs.new_bucket() if cloud == "gs" else s3.new_bucket()
-    with Listener(serve) as service:
-        address, options = f"http://127.0.0.1:{service.port}", place.options
-        nowhere.setenv("AWS_ENDPOINT_URL_STS", address)
-        if cloud == "s3":
-            del options["key"], options["secret"]
-        elif cloud == "gs":
-            options["token"] = str(key_file(tmp_path, gcs, token_uri=address))
+    with Listener(serve) as there:
+        if service == "a program's own":
+            store = open_store("abfs://c", slow.options)
         else:
-            options = {"account_name": "n", "account_host": "127.0.0.1:1", "credential": slow}
-        with open_store("abfs://c" if cloud == "az" else place.url(), options) as store:
+            store = served(service, f"http://127.0.0.1:{there.port}", cloud.new_bucket())
+        with store:
             store._driver(within(TIMEOUT))  # type: ignore[attr-defined] # a CloudStore's
             before = set(threading.enumerate())
-            for call in ("read", "create", "read"):
+            for call in ("create", "read", "create"):
                 error = failure(call, store, timeout=0.5)
                 assert (error.reason, error.landed) == ("timeout", False)
-            asked = service.connections + slow.asked
+            asked = there.connections + slow.asked
             begun = (set(threading.enumerate()) - before for _ in poll(TIMEOUT / 3))
             assert any(sum(each.name == "betfair-session" for each in new) <= 1 for new in begun)
             slow.over.set()
             for _ in range(2):
-                if cloud == "az":
+                if service == "a program's own":
                     all_fail(store, "unreachable", ["read"])  # nobody is there
                 else:
                     assert get(store) is None
                 slow.over.clear()
             assert asked == 1
-            assert minutes < 60 or service.connections + slow.asked == 1
+            assert minutes < 60 or there.connections + slow.asked == 1
             slow.over.set()
 
 
+@pytest.mark.usefixtures("nowhere")
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(
-    nowhere: pytest.MonkeyPatch, cloud: str
-) -> None:
+def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(cloud: str) -> None:
     """Its parent's fetch, for the credentials that a program gave to both, never ends there."""
-    del nowhere
     slow, session = SlowCredential(), AioSession()
 
     async def refresh() -> dict[str, str]:
@@ -671,9 +643,9 @@ def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(
     url, nobody = CLOUDS[cloud][0], "http://127.0.0.1:1"
     theirs: Any = Credentials  # it is untyped
     options: dict[str, dict[str, Any]] = {
-        "s3": {"session": session, "client_kwargs": {"region_name": "r"}, "endpoint_url": nobody},
+        "s3": {**REGION, "session": session, "endpoint_url": nobody},
         "gs": {"token": theirs(None, refresh_handler=handle), "endpoint_url": nobody},
-        "az": {"account_name": "n", "account_host": "127.0.0.1:1", "credential": slow},
+        "az": slow.options,
     }
     with open_store(url, options[cloud]) as store:
         assert failure("read", store, timeout=1).reason == "timeout"
@@ -691,8 +663,7 @@ def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(
 def test_a_fetch_of_credentials_that_hangs_is_begun_anew(nowhere: pytest.MonkeyPatch) -> None:
     slow = SlowCredential()
     nowhere.setattr("betfair_session.storage.judging._FETCH_SECONDS", 0.1)
-    options = {"account_name": "n", "account_host": "127.0.0.1:1", "credential": slow}
-    with open_store("abfs://c", options) as store:
+    with open_store("abfs://c", slow.options) as store:
         all_fail(store, "timeout", ["read", "create"])
     slow.over.set()
     assert slow.asked == 2
@@ -752,48 +723,28 @@ def test_a_renewed_key_file_of_googles_is_read(
     assert first not in gcs.requests[-1].headers["authorization"]
 
 
-@pytest.mark.parametrize(
-    ("told", "reason"),
-    [
-        (answer(b"no", status="503 No"), "server"),
-        (answer(b"no", status="429 No"), "throttled"),
-        (answer(b"no", status="403 No"), "forbidden"),
-        (b"", "unreachable"),
-    ],
-)
-def test_a_containers_service_of_credentials_may_be_asked_again(
-    nowhere: pytest.MonkeyPatch, told: bytes, reason: str
-) -> None:
-    """Botocore has one type of error for all of its answers."""
-    nowhere.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
-    with Listener(saying(told)) as service:
-        address = f"http://127.0.0.1:{service.port}"
-        nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
-        with open_store("s3://bucket", {"client_kwargs": {"region_name": "eu-west-1"}}) as store:
-            all_fail(store, reason, ["read", "create"])
-
-
 def test_a_garbled_answer_in_place_of_amazons_credentials_may_pass(
-    nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud
+    served: Served, nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud
 ) -> None:
     """It is no wrong option, at the first call or a later one; the next one may get an answer."""
     bucket, soon = s3.new_bucket(), (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
-    options = bucket.options
-    given = {"AccessKeyId": options.pop("key"), "SecretAccessKey": options.pop("secret")}
-    good = json.dumps({**given, "Token": "t", "Expiration": soon}).encode()
-    with Listener(saying(answer(b"{}"))) as service, open_store(bucket.url(), options) as store:
-        address = f"http://127.0.0.1:{service.port}"
-        nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
+    given = {"AccessKeyId": "k", "SecretAccessKey": "s", "Token": "t", "Expiration": soon}
+    with (
+        Listener(saying(b"")) as there,
+        served("container", f"http://127.0.0.1:{there.port}", bucket) as store,
+    ):
         for garbled in (b"{}", b'{"Expiration": "x"}'):
-            service._answer = saying(answer(garbled))
+            there._answer = saying(answer(garbled))
             all_fail(store, "server", ["read", "create"])
-            service._answer = saying(answer(good))
+            there._answer = saying(answer(json.dumps(given).encode()))
             assert get(store) is None
+    nowhere.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     process = tmp_path / "process.py"
     (tmp_path / "config").write_text(
         f"[default]\ncredential_process = '{sys.executable}' '{process}'\n"
     )
-    nowhere.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    options = bucket.options
+    del options["key"], options["secret"]
     for printed in ("print('garbled')", "import sys; sys.stdout.buffer.write(b'\\xff')"):
         process.write_text(printed)
         with open_store(bucket.url(), options) as store:
@@ -836,24 +787,6 @@ def test_a_name_that_its_driver_cannot_send_is_a_wrong_one(
     options = {"token": "anon"} if url.startswith("gs") else {}
     with open_store(url, options) as store, pytest.raises(ConfigurationError):
         get(store, key)
-
-
-def test_a_busy_server_of_googles_machines_may_be_asked_again(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud
-) -> None:
-    """Its refusal to name an account is one; that it is busy is none."""
-    bucket = gcs.new_bucket()
-    credentials: Any = compute_engine.Credentials  # it has no types
-    options = {**bucket.options, "token": credentials()}
-    nowhere.setattr("google.auth._exponential_backoff.time", Mock())  # it waits between attempts
-    with Listener(saying(answer(b"no", status="503 No"))) as service:
-        host = "google.auth.compute_engine._metadata._GCE_METADATA_HOST"  # of the variable, once
-        nowhere.setattr(host, f"127.0.0.1:{service.port}")
-        with open_store(bucket.url(), options) as store:
-            all_fail(store, "server", ["read", "create"])
-        service._answer = saying(answer(b"no", status="404 No"))
-        with open_store(bucket.url(), options) as store:
-            all_fail(store, "forbidden", ["read", "create"])
 
 
 @drivers
@@ -962,7 +895,6 @@ def test_a_slash_at_the_end_of_an_endpoint_means_nothing(
     assert all("//" not in each.path for each in cloud.requests)
 
 
-_EU = {"client_kwargs": {"region_name": "eu-west-1"}}
 _VIRTUAL, _PATH = (
     {"config_kwargs": {"s3": {"addressing_style": each}}} for each in ("virtual", "path")
 )
@@ -976,7 +908,7 @@ _SIGNED = {"connection_string": "BlobEndpoint=https://n.blob.core.windows.net/?s
 _OWN = f"BlobEndpoint={_WRONG};SharedAccessSignature=sv=1&sig=x"
 _BARE = {"account_name": "n", "connection_string": _OWN.replace(_WRONG, _AZURE)}
 ADDRESSES: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
-    ("s3://b", _EU, {}, "s3.eu-west-1.amazonaws.com"),
+    ("s3://b", REGION, {}, "s3.eu-west-1.amazonaws.com"),
     ("obstore+s3://b", {}, {}, _AMAZON),
     ("obstore+s3://b", _VIRTUAL, {}, f"b.{_AMAZON}"),
     ("obstore+s3://b", _PATH, {}, _AMAZON),
