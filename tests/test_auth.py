@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from front import BET, KEY, READ, REST, RPC
+from front import BET, KEY, READ, REST, RPC, Front
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger, answer, saying
@@ -41,6 +41,7 @@ FORMS: dict[str, tuple[object, str]] = {
     "order": (PLACE, RPC),
     "order in a batch": ([READ, PLACE], RPC),
     "rest order": (ORDER, "betting/rest/v1.0/placeOrders/"),
+    "order by number": ({**PLACE, "params": {**BET, "customerRef": 5}}, RPC),
 }
 
 
@@ -140,21 +141,39 @@ def test_what_cannot_be_replayed_safely_is_not(auth: BetfairAuth, sandbox: Sandb
     assert "result" in post(sandbox, auth).json()
 
 
-@pytest.mark.parametrize("form", ["order", "order in a batch", "rest order"])
-def test_an_order_that_may_stand_is_not_replayed(
-    hands: HandClocks, auth: BetfairAuth, sandbox: Sandbox, form: str
+@pytest.mark.parametrize("form", ["order", "order in a batch", "rest order", "order by number"])
+def test_an_order_that_may_stand_is_not_replayed_late(
+    hands: HandClocks, betting_session: Session, sandbox: Sandbox, form: str
 ) -> None:
     """The caller repeats one whose answer was lost; Betfair may forget it during a login."""
-    post(sandbox, auth)
+
+    def send(*given: Any) -> str:  # noqa: ANN401 - as `post` takes them
+        return post(sandbox, BetfairAuth(betting_session), *given).text
+
+    send()
     sandbox.fault("betting", "lost")
     with pytest.raises(requests.ConnectionError):
-        post(sandbox, auth, *FORMS[form])
-    for replayed in (False, True):
+        send(*FORMS[form])
+    for seconds, replayed in ((30, True), (20, False), (100, True)):  # the last is a new one
+        hands.go(seconds)
         sandbox.expire_all()
-        answer = post(sandbox, auth, *FORMS[form])
-        assert ("INVALID_SESSION" not in answer.text) == replayed
+        assert ("INVALID_SESSION" not in send(*FORMS[form])) == replayed
         assert len(sandbox.orders()) == 1
-        hands.go(100)  # so late, Betfair does not know it any more, and nor need we
+
+
+def test_an_order_that_was_replayed_may_stand(
+    hands: HandClocks, auth: BetfairAuth, front: Front, sandbox: Sandbox
+) -> None:
+    """Its minute is that of the replay, whose answer was lost."""
+    post(sandbox, auth)
+    sandbox.expire_all()
+    sandbox.fault("betting", "lost", skip=1)
+    with front.under_way("certlogin", lambda: post(sandbox, auth, PLACE)) as call:
+        hands.go(35)
+    assert isinstance(call.exception(), requests.ConnectionError)
+    hands.go(50)
+    sandbox.expire_all()
+    assert "INVALID_SESSION" in post(sandbox, auth, PLACE).text
 
 
 @pytest.mark.parametrize("late", [False, True])

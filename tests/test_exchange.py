@@ -309,6 +309,23 @@ def test_the_fate_of_a_call(exchange: Exchange, sandbox: Sandbox, number: int) -
         sandbox.clear_faults()
 
 
+def test_a_repetition_that_is_rejected_hides_no_bet(
+    exchange: Exchange, sandbox: Sandbox, hands: HandClocks
+) -> None:
+    """It is sent again after the renewal for as long as Betfair surely knows the first."""
+    exchange.call(READING)
+    order = {**BET, "customerRef": "mine"}
+    sandbox.fault("betting", "lost", times=None)
+    assert failure(lambda: exchange.call(ORDER, order)).landed
+    sandbox.clear_faults()
+    sandbox.expire_all()
+    assert exchange.call(ORDER, order)["errorCode"] == DUPLICATE
+    hands.go(50)
+    sandbox.expire_all()
+    error = failure(lambda: exchange.call(ORDER, order))
+    assert (error.code, error.landed) == ("INVALID_SESSION_INFORMATION", True)
+
+
 @pytest.mark.parametrize("what", ["the hook fails", "the hook is late", "the thread stands still"])
 def test_a_report_that_came_counts_whatever_happens_after_it(
     exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, what: str
@@ -403,9 +420,11 @@ def test_a_failed_renewal_does_not_hide_that_bets_may_stand(
 
 @pytest.mark.usefixtures("program_ended")
 def test_a_login_for_a_call_outlasts_the_programs_end(exchange: Exchange, front: Front) -> None:
-    """Its caller's thread may give up, and be the last one."""
+    """Its caller's thread may give up, and be the last one. The call itself keeps nobody."""
     with front.under_way("certlogin", lambda: exchange.call(READING)):
         assert lasting()
+    with front.under_way("betting", lambda: exchange.call(READING)):
+        assert not lasting()
 
 
 @pytest.mark.parametrize("held", ["betting", "certlogin, rejected", "certlogin, first"])

@@ -7,10 +7,12 @@ The headers are those of Betfair's page on calling its API: X-Application and X-
 
 from __future__ import annotations
 
+import math
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from requests.auth import AuthBase
 
@@ -21,7 +23,13 @@ from betfair_session.exceptions import SessionRejected
 from betfair_session.process import clocks
 from betfair_session.secret import Secret, SecretHeader
 
-from .calls import ORDER_SECONDS, ORDERS, SentOrders, called, customer_refs, rejected
+from .calls import (
+    ORDER_SECONDS,
+    ORDERS,
+    called,
+    customer_refs,
+    rejected,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
     from betfair_session.betfair.identity import IdentityClient
+    from betfair_session.process.clocks import Times
     from betfair_session.session import Session
 
 API_HOSTS = frozenset(
@@ -43,8 +52,47 @@ API_HOSTS = frozenset(
 
 _APPLICATION, _AUTHENTICATION = "X-Application", "X-Authentication"
 _HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
+_REF_SECONDS = 80.0  # Betfair drops a repetition for 60; a sending may arrive late
 _BAD_REQUEST = 400
 _SHORT = 65_536  # bytes; no rejection is longer, so a longer streamed answer is not read
+
+
+class SentOrders:
+    """The customerRefs of orders that were sent in the last minute and may have been placed."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._sent: dict[str, tuple[Times, float]] = {}  # when first, and when last
+
+    def note(self, ref: str | None) -> Times | None:
+        """Note that an order is sent; return when it was sent first, if it may stand already."""
+        for each in [*self._sent]:
+            if not self.may_stand(each):
+                self._sent.pop(each, None)
+        if not ref:
+            return None
+        mine = (clocks.now(), clocks.steady())
+        first, _ = known = self._sent.setdefault(ref, mine)
+        self._sent[ref] = (first, mine[1])
+        return None if known is mine else first
+
+    def may_stand(self, ref: str | None) -> bool:
+        """Return whether an order that was sent a moment ago may have been placed."""
+        _, last = self._sent.get(ref or "", (None, -math.inf))
+        # By the steady clock: after a step of the other it might be forgotten too early.
+        return clocks.steady() - last < _REF_SECONDS
+
+    def forget(self, ref: str | None) -> None:
+        """Note that an order was not placed."""
+        self._sent.pop(ref or "", None)
+
+
+_sent: WeakKeyDictionary[IdentityClient, SentOrders] = WeakKeyDictionary()
+
+
+def orders_sent_for(client: IdentityClient) -> SentOrders:
+    """Return what is known of the orders of a client's account, whoever has sent them."""
+    return _sent.setdefault(client, SentOrders())
 
 
 class BetfairAuth(AuthBase):
@@ -57,9 +105,8 @@ class BetfairAuth(AuthBase):
 
     - a batch of which only a part was rejected: the rest has been carried out;
     - a body that is neither text nor bytes, such as a generator: it is used up;
-    - an order call later than 40 seconds after its first sending, or with `replay_orders=False`;
-    - an order whose customerRef an earlier request sent a moment ago: that may stand, and Betfair
-      soon forgets it.
+    - an order call later than 40 seconds after its first sending, which may be that of an earlier
+      request with its customerRef; or with `replay_orders=False`.
 
     In these cases the session is renewed for the next call, and the rejection is returned.
 
@@ -96,7 +143,7 @@ class BetfairAuth(AuthBase):
         self._session = checked_handle(session)
         self._hosts = _usual_hosts(session.client) if hosts is None else _checked(hosts)
         self._replay_orders = checked_flag(replay_orders, "replay_orders")
-        self._sent = SentOrders()
+        self._sent = orders_sent_for(session.client)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a request; requests calls this.
@@ -121,16 +168,13 @@ class BetfairAuth(AuthBase):
             refuse("hosts", message)
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
         request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
-        refs = customer_refs(request.url or "", request.body)
-        repeated = max(map(self._sent.note, refs), default=False)  # `any` would not note them all
-        answered = partial(self._answered, clocks.now(), repeated)
+        answered = partial(self._answered, self._note(request))
         request.register_hook("response", answered)  # type: ignore[no-untyped-call] # requests'
         return request
 
     def _answered(
         self,
-        sent: tuple[float, float],
-        repeated: bool,  # noqa: FBT001 - bound above
+        sent: Times,
         response: Response,
         **settings: Any,  # noqa: ANN401 - requests' own settings, passed on
     ) -> Response:
@@ -142,11 +186,18 @@ class BetfairAuth(AuthBase):
         request = response.request
         # Some tools take a text's content from a frame, whatever its repr shows.
         new = Secret(self._session.renew(str(request.headers[_AUTHENTICATION])))
-        if found == "partly" or repeated or not self._may_replay(request, sent):
+        if found == "partly" or not self._may_replay(request, sent):
             return response
+        self._note(request)
         return _replay(response, new, settings)
 
-    def _may_replay(self, request: PreparedRequest, sent: tuple[float, float]) -> bool:
+    def _note(self, request: PreparedRequest) -> Times:
+        """Note which orders are sent now; return when the first of them was sent first."""
+        refs = customer_refs(request.url or "", request.body)
+        earlier = [self._sent.note(ref) for ref in refs]
+        return min(filter(None, earlier), default=clocks.now())
+
+    def _may_replay(self, request: PreparedRequest, sent: Times) -> bool:
         body: object = request.body
         if not isinstance(body, str | bytes | None):
             return False

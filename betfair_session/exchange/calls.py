@@ -7,6 +7,7 @@ and REST, and for `customerRef` on placeOrders; INVALID_SESSION_TOKEN appears in
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from betfair_session.arguments import refuse
 from betfair_session.betfair.answers import decoded
 from betfair_session.exceptions import ConfigurationError, ExchangeError
-from betfair_session.process import Protocol, clocks
+from betfair_session.process import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,6 @@ For 60 seconds Betfair drops a second placeOrders with the same customerRef. The
 for what may delay its arrival: name look-ups, connections, lost packets.
 """
 
-_REF_SECONDS = 80.0  # Betfair drops a repetition for 60; a sending may arrive late
 _FAMILIES = {"SportsAPING": "betting", "AccountAPING": "account"}
 _ACCOUNT = frozenset(
     {
@@ -111,7 +111,7 @@ def called(url: str, body: object) -> list[str]:
 def customer_refs(url: str, body: object) -> list[str]:
     """Return the customerRefs of the orders that a request sends."""
     given = [params.get("customerRef") for name, params in _calls(url, body) if name in ORDERS]
-    return [ref for ref in given if isinstance(ref, str)]
+    return [str(ref) for ref in given if isinstance(ref, str | int)]
 
 
 def _calls(url: str, body: object) -> list[tuple[str, dict[str, Any]]]:
@@ -127,30 +127,6 @@ def _calls(url: str, body: object) -> list[tuple[str, dict[str, Any]]]:
         name = str(call.get("method", "")).rpartition("/")[2]
         found.append((name, params if isinstance(params, dict) else {}))
     return found
-
-
-class SentOrders:
-    """The customerRefs of orders that were sent in the last minute and may have been placed."""
-
-    def __init__(self) -> None:
-        """Start with none."""
-        self._sent: dict[str, tuple[float]] = {}
-
-    def note(self, ref: str | None) -> bool:
-        """Note that an order is sent; return whether it may stand already."""
-        mine = (clocks.steady(),)  # a wall clock that steps might have it forgotten too early
-        for each, (at,) in [*self._sent.items()]:
-            if mine[0] - at >= _REF_SECONDS:
-                self._sent.pop(each, None)
-        if not ref:
-            return False
-        repeated = self._sent.setdefault(ref, mine) is not mine
-        self._sent[ref] = mine
-        return repeated
-
-    def forget(self, ref: str | None) -> None:
-        """Note that an order was not placed."""
-        self._sent.pop(ref or "", None)
 
 
 def only_read(names: Iterable[str]) -> bool:
@@ -176,6 +152,16 @@ def with_customer_ref(name: str, params: object) -> dict[str, Any]:
         name = "customerRef"
         refuse(name, f"{name} must be 1 to 32 letters, digits or any of : - . _ + * ; ~")
     return complete
+
+
+def encoded(method: str, params: dict[str, Any], number: int | None) -> bytes:
+    """Return a call's body, in the form of JSON-RPC, or of REST if `number` is None."""
+    call = {"jsonrpc": "2.0", "method": method, "params": params, "id": number}
+    try:
+        return json.dumps(params if number is None else call, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        message = "params cannot be encoded as JSON"
+    raise ConfigurationError(message, argument="params")
 
 
 class Response(Protocol):
@@ -240,12 +226,19 @@ def _error_code(part: object) -> str:
 
 
 def read_result(
-    name: str, response: requests.Response, number: int | None, *, unknown: bool, fresh: bool
+    name: str,
+    response: requests.Response,
+    number: int | None,
+    *,
+    unknown: bool,
+    fresh: bool,
+    repeated: bool,
 ) -> Any:  # noqa: ANN401 - JSON
     """Return the result in the answer to a call, or raise an ExchangeError.
 
     `number` is the JSON-RPC id, None for REST; `unknown`: whether a sending had no clear answer;
-    `fresh`: whether its customerRef was made for this very call.
+    `fresh`: whether its customerRef was made for this very call; `repeated`: whether an earlier
+    call sent it, and may have been carried out.
     """
     answer, status_code = decoded(response.content), response.status_code
     if number is None:
@@ -262,6 +255,7 @@ def read_result(
         meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
         clear = f"was refused: {code}{meaning}"
         what = clear if code else f"had no clear answer: HTTP {status_code}"
+        unknown = unknown or repeated
     elif failed is not False and (unknown or (fresh and failed == _DUPLICATE)):
         code = failed
         what = f"was sent more than once, and the last sending failed ({code or 'FAILURE'})"

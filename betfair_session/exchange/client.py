@@ -6,7 +6,6 @@ Calls have the forms of Betfair's pages on JSON-RPC and REST.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import time
 from functools import partial
@@ -26,16 +25,17 @@ from betfair_session.arguments import (
 from betfair_session.betfair.answers import decoded, is_transient
 from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, blame_bundle, failure_of
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
-from betfair_session.exceptions import BetfairSessionError, ConfigurationError, LoginTimeout
+from betfair_session.exceptions import BetfairSessionError, LoginTimeout
 from betfair_session.process import Closable, clocks
 from betfair_session.process.causes import interruption
 from betfair_session.process.threads import NoThreadError, OverrunError, run_until
 
-from .auth import BetfairAuth, api_base
+from .auth import BetfairAuth, api_base, orders_sent_for
 from .calls import (
     ORDER_SECONDS,
     ORDERS,
     called,
+    encoded,
     exchange_error,
     find_operation,
     only_read,
@@ -106,6 +106,7 @@ class Exchange(Closable):
         self._base = base
         self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
+        self._sent = orders_sent_for(client)
         self._replays_orders = checked_flag(replay_orders, "replay_orders")
         self.requests = OwnSession(
             _ResendingAdapter(self._timeout),
@@ -157,8 +158,9 @@ class Exchange(Closable):
         seconds = checked_seconds(timeout, usual=self._timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
+        repeated = name in ORDERS and self._sent.may_stand(params.get("customerRef"))
         number = None if checked_flag(rest, "rest") else next(_NUMBERS)
-        body = _encoded(method, params, number)
+        body = encoded(method, params, number)
         path = f"rest/v1.0/{name}/" if rest else "json-rpc/v1"
         url = f"{self._base}{service}/{path}"
         reads = only_read([name])
@@ -184,7 +186,8 @@ class Exchange(Closable):
                 raise
             detail = blame_bundle(self.requests.verify, failure_of(error)).detail
         else:
-            return read_result(name, response, number, unknown=budget.unknown > 0, fresh=fresh)
+            known = {"unknown": budget.unknown > 0, "fresh": fresh, "repeated": repeated}
+            return read_result(name, response, number, **known)
         finally:
             budget.seconds = 0.0  # an interrupted call sends nothing later
         what = f"had no answer from {self._host}: {detail}"
@@ -196,15 +199,6 @@ class Exchange(Closable):
 
     def __repr__(self) -> str:
         return f"Exchange({self._base!r})"
-
-
-def _encoded(method: str, params: dict[str, Any], number: int | None) -> bytes:
-    call = {"jsonrpc": "2.0", "method": method, "params": params, "id": number}
-    try:
-        return json.dumps(params if number is None else call, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError):
-        message = "params cannot be encoded as JSON"
-    raise ConfigurationError(message, argument="params")
 
 
 class _Budget:

@@ -31,10 +31,10 @@ from betfairlightweight.streaming import BetfairStream, StreamListener
 from betfair_session.arguments import refuse
 from betfair_session.betfair.by_requests import no_auth
 from betfair_session.betfair.http import trusting
+from betfair_session.exchange.auth import orders_sent_for
 from betfair_session.exchange.calls import (
     ORDER_SECONDS,
     ORDERS,
-    SentOrders,
     session_is_invalid,
 )
 from betfair_session.process.causes import without_frames
@@ -94,7 +94,7 @@ class Sending(BaseEndpoint):
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - our APIClient
         """Prepare."""
         super().__init__(client)
-        self._sent = SentOrders()
+        self._sent = orders_sent_for(client.shared_session.client)
 
     def request(
         self,
@@ -112,7 +112,7 @@ class Sending(BaseEndpoint):
         """Send; `ref` is an order's customerRef, or "" for none."""
         # Some tools take a text's content from a frame, whatever its repr shows.
         token, began = Secret(self.client.session_token or ""), now()
-        repeated = self._sent.note(ref)
+        repeated = self._sent.note(ref) is not None
         try:
             return send()
         except (APIError, StatusCodeError) as error:

@@ -17,7 +17,7 @@ from betfair_session.exceptions import (
 
 from . import Generic, T, clocks, reset_in_child
 from .causes import interruption
-from .threads import NoThreadError, Outcome, begin
+from .threads import LASTS, NoThreadError, Outcome, begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -239,10 +239,11 @@ async def in_thread(work: Callable[[], T]) -> T:
 def _begin_lasting(work: Callable[[], T]) -> Outcome[T]:
     """Start `work` in a thread whose end the end of the program waits for, unless that has begun.
 
-    For new work Python would wait, too, so a program with daemon threads might never end.
+    For new work Python would wait, too, so a program with daemon threads might never end. A thread
+    that is no daemon keeps it from ending anyway, so work for that one lasts (LASTS).
     """
     try:
-        return begin(work, daemon=not threading.main_thread().is_alive())
+        return begin(work, daemon=not (threading.main_thread().is_alive() or LASTS.get()))
     except NoThreadError as why:
         raise no_thread_error() from why
 

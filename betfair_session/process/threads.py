@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 
 from . import Generic, T, reset_in_child
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 # Before Python 3.14, Ctrl-C interrupts no wait for a lock on Windows.
 _SLICE_SECONDS = 0.2 if os.name == "nt" else threading.TIMEOUT_MAX
+
+
+LASTS: ContextVar[bool] = ContextVar("lasts", default=False)
+"""Whether Python, at its end, waits for a login: its caller's thread is no daemon."""
 
 
 class OverrunError(TimeoutError):
@@ -180,11 +184,14 @@ def run_until(deadline: float, work: Callable[[], T], *, may_log_in: bool = Fals
     """Do `work` in its own thread and wait for it until `deadline`, or raise OverrunError.
 
     A read timeout starts anew with every byte, and some drivers have none, so only another thread
-    guarantees an end. If the work `may_log_in`, the end of the program does not cut that off.
+    guarantees an end. If the work `may_log_in`, the end of the program does not cut that off,
+    though it does the work itself.
     """
-    # While the program runs, a daemon that logs in has a lasting thread do it (single_flight.py).
-    lasts = may_log_in and not threading.main_thread().is_alive()
-    outcome = begin(work, daemon=not lasts or threading.current_thread().daemon)
+    before = LASTS.set(LASTS.get() or (may_log_in and not threading.current_thread().daemon))
+    try:
+        outcome = begin(work)
+    finally:
+        LASTS.reset(before)
     if not outcome.wait(deadline):
         raise OverrunError
     return outcome.result()
