@@ -121,7 +121,9 @@ def _ask(name: str, endpoint: Endpoint, case: Case, *, verify: bool | str) -> Fi
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
         if (name, error.reason) == ("certlogin", "client-certificate"):
-            return Finding(name, "ok", f"{endpoint.host} asks for a client certificate")
+            text = f"{endpoint.host} ended the TLS handshake, since it saw no client certificate"
+            advice = "log in: if that works, this is no problem; else it refuses this connection"
+            return Finding(name, "warning", f"{text}, or for another reason", advice)
         return problem(name, error, "" if error.status_code else _ADVICE[error.reason])
     except BetfairSessionError as error:
         return problem(name, error)
