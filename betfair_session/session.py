@@ -58,7 +58,7 @@ class Session(AsyncClosable):
         self._memory: Memory | None = None
         self._due: Held | None = None  # what only a login can replace
         self._reporter = Reporter(store.label, key, account.on_event)
-        afterwards = self._reporter.hand_over if account.on_event else None
+        afterwards = self._reporter.hand_over if account.on_event is not None else None
         self._flight: SingleFlight[Secret] = SingleFlight(afterwards)
 
     @property

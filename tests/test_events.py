@@ -23,12 +23,19 @@ from betfair_session.login import lock as locks
 from betfair_session.process.log import DEBUG, Log
 
 
+class Heard(list[Event]):
+    """A hook that is false while it has heard nothing."""
+
+    def __call__(self, event: Event) -> None:
+        self.append(event)
+
+
 def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixture) -> None:
     """With the place, how long it took, and the error's text; and no secret is shown."""
     caplog.set_level(logging.DEBUG)
     sandbox, store = front.sandbox, front.path / "store"
-    heard, everything = list[Event](), list[Event]()
-    listening = front.manager(on_event=heard.append)
+    heard, everything = Heard(), list[Event]()
+    listening = front.manager(on_event=heard)
 
     def told(
         raises: type[BetfairSessionError] | None = None, call: str = "get_session"

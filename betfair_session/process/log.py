@@ -80,7 +80,7 @@ class Reporter:
         self._store, self._key, self._hook = store, key, hook
         self._waiting: list[Event] = []
         reset_in_child(self)
-        if hook:
+        if hook is not None:  # an object that can be called may be empty, and so false
             from betfair_session.events import Event  # it imports `typing`, which takes long
 
             self._event = Event
@@ -94,12 +94,12 @@ class Reporter:
         level = _LEVELS.get(kind, DEBUG)
         text = f": {detail}" if detail else ""
         _events.tell(level, "%s %r: %s%s (%.3f s)", self._store, self._key, kind, text, seconds)
-        if self._hook:
+        if self._hook is not None:
             self._waiting.append(self._event(kind, self._store, self._key, seconds, detail))
 
     def hand_over(self) -> None:
         """Pass the kept events to the hook: only now, so that a slow hook delays no other call."""
-        while self._hook and self._waiting:
+        while self._hook is not None and self._waiting:
             with contextlib.suppress(IndexError):  # another thread was faster
                 event = self._waiting.pop(0)
                 call_hook(self._hook, event, log)

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from functools import partial
 
-from betfair_session.arguments import check_driver_options, refuse
+from betfair_session.arguments import check_driver_options, checked_flag, refuse
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Protocol
 from betfair_session.process.threads import run_until
@@ -110,7 +110,8 @@ def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
         return _local(url, options)
     url = scheme + url[len(scheme) :]  # the drivers know only lower-case schemes
     with _no_collections():
-        backend = _object_store(redact(url), {scheme}, obstore=options.pop("obstore", False))
+        obstore = checked_flag(options.pop("obstore", False), "obstore")
+        backend = _object_store(redact(url), {scheme}, obstore=obstore)
         opened = backend(url, options) if backend else None
     return opened or _generic(url, options, timeout)
 

@@ -218,6 +218,7 @@ def test_a_key_may_be_one_of_an_enumeration() -> None:
         ("x", {"allow_world_writable": "false"}, "allow_world_writable"),
         ("memory://x", {"profile": "hunter2"}, "profile"),
         ("s3://b", {"profil": "hunter2"}, "profile"),
+        ("s3://b", {"obstore": "false"}, "obstore"),
         ("s3://b", {"account_name": "hunter2"}, "account_name"),
         ("gs://b", {"token": "anon", "projct": "hunter2"}, "project"),
         ("gs://b", {"token": "anon", "key": "hunter2"}, "key"),
