@@ -14,6 +14,7 @@ import betfair_session
 from betfair_session import BetfairSessionError, IdentityClient, LeaseSettings, SessionManager
 
 job = json.loads(sys.stdin.readline())
+job["identity"].pop("api_url", None)  # which the first versions do not know
 manager = SessionManager(
     IdentityClient(**job["identity"]), *job["account"], lease=LeaseSettings(**job["lease"])
 )
