@@ -173,18 +173,6 @@ def test_nobody_logs_in_for_a_call_that_was_given_up(front: Front) -> None:
     assert session.token()
 
 
-def test_a_call_tells_of_the_login_that_it_waited_for(
-    front: Front, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "_SPARED", 0.9)
-    front.locked()
-    with Exchange(front.session(), timeout=5) as exchange:
-        error = failure(lambda: exchange.call("placeOrders", BET))
-    assert isinstance(error.__cause__, LoginTimeout)
-    assert not error.landed
-    assert front.sandbox.counts() == {}
-
-
 class Fate(NamedTuple):
     """What the network or the API does to a call, and how it ends."""
 

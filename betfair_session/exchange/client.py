@@ -59,7 +59,6 @@ _PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chun
 _PIECE_BYTES = 16_384  # read between two checks of the deadline
 _SHORTEST_SECONDS = 0.001  # urllib3 takes no time-out of 0
 _SERVER_ERROR = 500
-_SPARED = 1 / 20  # of a call's time
 
 
 class Exchange(Closable):
@@ -171,16 +170,15 @@ class Exchange(Closable):
             response = budget.spend_on(send)
         except (OverrunError, BetfairSessionError) as error:
             detail = f"it took longer than {seconds:.1f} s"
-            waited = isinstance(error, LoginTimeout) and budget.spare() <= 0
-            if not (waited or isinstance(error, OverrunError)):
+            over = isinstance(error, LoginTimeout) and budget.left() <= 0
+            if not (over or isinstance(error, OverrunError)):
                 if reads or not budget.lost:
                     raise
                 what = f"had no answer from {self._host}, and no session to repeat it with: {error}"
                 raise exchange_error(name, what, unknown=True) from error
             if not budget.lost:
-                why = f": {error}" if waited else ", or an earlier answer"
-                what = f"was not sent: {detail} to get the session{why}"
-                raise exchange_error(name, what, unknown=False) from (error if waited else None)
+                what = f"was not sent: {detail} to get the session, or an earlier answer"
+                raise exchange_error(name, what, unknown=False) from None
         except Exception as error:  # requests' own, or any that a tracing tool raises
             if interruption(error):
                 raise
@@ -219,10 +217,6 @@ class _Budget:
     def left(self) -> float:
         return self.seconds - clocks.passed(self._began)
 
-    def spare(self) -> float:
-        """Return the seconds in which something new may begin; a wait then says what it was for."""
-        return self.left() - self.seconds * _SPARED
-
     def spend_on(self, send: Callable[[], Response]) -> Response:
         """Return what `send` returns in time, or the answer if something after that is late.
 
@@ -230,7 +224,7 @@ class _Budget:
         """
         try:
             # In that thread's context alone: an interruption could leave it set in this one.
-            bounded: Callable[[], Response] = clocks.bounded(self.spare)(send)
+            bounded: Callable[[], Response] = clocks.bounded(self.left)(send)
             return run_until(time.monotonic() + self.seconds, bounded, may_log_in=True)
         except Exception as error:
             # In this order, as the thread that sends notes an answer before it counts it as known.
