@@ -160,17 +160,27 @@ def test_when_betfair_cannot_tell_nothing_happens(
     assert os.listdir(front.path) == [KEY]
 
 
-def test_who_has_no_fit_certificate_takes_no_lock(front: Front, tmp_path: Path) -> None:
-    """Each of its calls would keep it from those who can log in; Google takes one a second."""
-    missing = (tmp_path / "missing.crt", tmp_path / "missing.key")
-    client = identity(front.sandbox, certificate=missing)
-    unfit = Front(client, front.sandbox, front.path).session()
-    for _ in range(2):
-        with pytest.raises(CertificateError):
-            unfit.token()
-        assert not front.lock.exists()
-    assert front.session().token() == front.token.read_text()
-    unfit.close()
+def test_without_a_fit_certificate_one_keeps_nobody_waiting(front: Front, tmp_path: Path) -> None:
+    """Google takes one write a second. It waits for who can log in, and takes a renewed file."""
+    unfit = (tmp_path / "client.crt", tmp_path / "client.key")
+    client = identity(front.sandbox, certificate=unfit)
+    session = Front(client, front.sandbox, front.path).session()
+    with pytest.raises(CertificateError):
+        session.token()
+    lock = front.lock.read_bytes()
+    with pytest.raises(CertificateError):
+        session.token()
+    assert front.lock.read_bytes() == lock
+    watched = Watched(session)
+    with ThreadPoolExecutor(1) as pool, front.under_way("certlogin", front.session().token) as call:
+        waiting = pool.submit(session.token)
+        watched.wait_for_read(LOCK)
+        front.sandbox.release("certlogin")
+        assert waiting.result() == call.result()
+    for path, now in zip(unfit, front.sandbox.certificate, strict=True):
+        shutil.copy(now, path)
+    front.sandbox.expire_all()
+    assert session.token() in front.live()
 
 
 def test_who_types_no_code_keeps_nobody_waiting(front: Front) -> None:

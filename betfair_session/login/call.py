@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from betfair_session.exceptions import (
     BetfairSessionError,
+    ConfigurationError,
     IdentityUnavailable,
     LoginRefused,
     StoreError,
@@ -139,7 +140,7 @@ class Call:
     def _first_login(self) -> bool:
         """Return whether this most likely is the first login: that saves reading the lock."""
         # Without conditions, the write would replace a lock that says not to log in.
-        unsafe = not (self.atomic and self.proven)
+        unsafe = not (self.atomic and self.proven) or self.memory.unfit
         if unsafe or self.version or self.lock_version or self.polls or self.memory.owed:
             return False
         # With too little time for a login, the lock may tell who is making one.
@@ -310,5 +311,6 @@ class Call:
             self.mine = self._failed(SHORT, "unknown")
         else:
             self.mine = self.lock.untouched()  # it was never sent
+            self.memory.unfit = isinstance(error, ConfigurationError)
             return
         error.not_before = moment(self._wall_in(self.mine.not_before - self.mine.since))

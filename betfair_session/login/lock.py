@@ -168,8 +168,10 @@ class Memory:
     Attributes:
         owed: a lock that it had to write, and perhaps could not; None for none.
         since: when it was noted, by the steady and the wall clock; its times count from then.
+        unfit: whether its last login could not be sent, as for want of a certificate.
     """
 
+    unfit = False
     owed: Lock | None = None
     since: Times = (0.0, 0.0)
     _dead: Any = None  # a token, as effects.Token

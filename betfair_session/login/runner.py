@@ -201,8 +201,10 @@ class Runner:
         lock, clock = effect.lock._replace(boot=""), self._clock  # it may be an earlier writer's
         if self._store.on_this_machine:
             lock = lock._replace(boot=clock.boot(), up=clock.now()[0], now=clock.server())
-        if lock.state == locks.HELD and not self.login.takes:
-            self._account.check()  # who cannot log in anyway must not keep the lock from others
+        memory, first = self.login.memory, not (self.login.takes or self.login.recalled)
+        if lock.state == locks.HELD and memory.unfit and first:
+            self._account.check()  # who could not log in must not keep the lock from others
+            memory.unfit = False
         version = effect.version if effect.conditional else ANY
         written = self._write(self._key + LOCK_SUFFIX, locks.encode(lock), version)
         before, taken = self.login.lock, lock.state == locks.HELD
