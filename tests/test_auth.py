@@ -21,6 +21,7 @@ from servers.listeners import Listener, Stranger, answer, saying
 from betfair_session import (
     BetfairAuth,
     ConfigurationError,
+    ExchangeError,
     IdentityClient,
     IdentityUnavailable,
     LoginRefused,
@@ -159,6 +160,24 @@ def test_an_order_that_may_stand_is_not_replayed_late(
         sandbox.expire_all()
         assert ("INVALID_SESSION" not in send(*FORMS[form])) == replayed
         assert len(sandbox.orders()) == 1
+
+
+def test_an_order_that_may_stand_is_not_repeated_after_a_slow_login(
+    hands: HandClocks, front: Front, sandbox: Sandbox
+) -> None:
+    """Without a trust window, the login comes before the first sending of the repetition."""
+    auth = BetfairAuth(front.session())
+    sandbox.fault("betting", "lost")
+    with pytest.raises(requests.ConnectionError):
+        post(sandbox, auth, PLACE)
+    hands.go(35)
+    sandbox.expire_all()
+    with front.under_way("certlogin", lambda: post(sandbox, auth, PLACE)) as call:
+        hands.go(30)
+    error = call.exception()
+    assert isinstance(error, ExchangeError)
+    assert error.landed
+    assert sandbox.counts()["betting"] == len(sandbox.orders()) == 1
 
 
 def test_an_order_that_was_replayed_may_stand(

@@ -312,6 +312,11 @@ def test_a_repetition_that_is_rejected_hides_no_bet(
     sandbox.expire_all()
     error = failure(lambda: exchange.call(ORDER, order))
     assert (error.code, error.landed) == ("INVALID_SESSION_INFORMATION", True)
+    sandbox.expire_all()
+    sandbox.hold("certlogin")
+    assert failure(lambda: exchange.call(ORDER, order, timeout=1)).landed
+    sandbox.release("certlogin")
+    let_finish()
 
 
 @pytest.mark.parametrize("what", ["the hook fails", "the hook is late", "the thread stands still"])

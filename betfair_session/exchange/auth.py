@@ -12,7 +12,6 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from requests.auth import AuthBase
 
@@ -28,6 +27,7 @@ from .calls import (
     ORDERS,
     called,
     customer_refs,
+    exchange_error,
     rejected,
 )
 
@@ -53,6 +53,7 @@ API_HOSTS = frozenset(
 _APPLICATION, _AUTHENTICATION = "X-Application", "X-Authentication"
 _HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
 _REF_SECONDS = 80.0  # Betfair drops a repetition for 60; a sending may arrive late
+_LONG_SECONDS = 2.0  # to get the session: a caller that repeats an order does not reckon with it
 _BAD_REQUEST = 400
 _SHORT = 65_536  # bytes; no rejection is longer, so a longer streamed answer is not read
 
@@ -87,12 +88,10 @@ class SentOrders:
         self._sent.pop(ref or "", None)
 
 
-_sent: WeakKeyDictionary[IdentityClient, SentOrders] = WeakKeyDictionary()
-
-
 def orders_sent_for(client: IdentityClient) -> SentOrders:
     """Return what is known of the orders of a client's account, whoever has sent them."""
-    return _sent.setdefault(client, SentOrders())
+    sent: SentOrders = vars(client).setdefault("_sent_orders", SentOrders())
+    return sent
 
 
 class BetfairAuth(AuthBase):
@@ -157,6 +156,8 @@ class BetfairAuth(AuthBase):
         Raises:
             ConfigurationError: the request goes to another host, or not by https.
             BetfairSessionError: there is no live session; as `SessionManager.get_session`.
+            ExchangeError: an order that an earlier request may have placed was not sent again:
+                getting the session took so long that Betfair might place it twice.
         """
         parts = urlsplit(request.url or "")
         # Compare the whole netloc: user info or a trailing dot makes it another host.
@@ -166,9 +167,15 @@ class BetfairAuth(AuthBase):
                 f"to {parts.scheme}://{parts.hostname}; name other hosts in BetfairAuth's `hosts`"
             )
             refuse("hosts", message)
+        began = clocks.now()
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
         request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
-        answered = partial(self._answered, self._note(request))
+        sent = self._note(request)
+        if clocks.passed(sent) >= ORDER_SECONDS and clocks.passed(began) >= _LONG_SECONDS:
+            names = ", ".join(called(request.url or "", request.body))
+            what = "was not sent again, since getting the session took too long"
+            raise exchange_error(names, what, unknown=True)
+        answered = partial(self._answered, sent)
         request.register_hook("response", answered)  # type: ignore[no-untyped-call] # requests'
         return request
 

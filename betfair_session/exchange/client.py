@@ -178,7 +178,7 @@ class Exchange(Closable):
                 raise exchange_error(name, what, unknown=True) from error
             if not budget.lost:
                 what = f"was not sent: {detail} to get the session, or an earlier answer"
-                raise exchange_error(name, what, unknown=False) from None
+                raise exchange_error(name, what, unknown=repeated) from None
         except Exception as error:  # requests' own, or any that a tracing tool raises
             if interruption(error):
                 raise
@@ -189,7 +189,7 @@ class Exchange(Closable):
         finally:
             budget.seconds = 0.0  # an interrupted call sends nothing later
         what = f"had no answer from {self._host}: {detail}"
-        raise exchange_error(name, what, unknown=budget.lost > 0)
+        raise exchange_error(name, what, unknown=budget.lost > 0 or repeated)
 
     def close(self) -> None:
         """Close the connections; the Exchange can be used again afterwards."""
