@@ -63,8 +63,8 @@ class Judgement(NamedTuple):
     def knows_no_conditions(self) -> bool:
         """Whether the server says that it does not support conditional writes."""
         refuses = self.status == 400 and self.code in meanings.UNKNOWN_CONDITION  # noqa: PLR2004 - HTTP
-        # A gateway's own 501, which has no code of S3's, may mean anything.
-        return refuses or (self.status == 501 and self.sent is Sent.ANSWERED)  # noqa: PLR2004
+        # A gateway's own 501, or one of a service of credentials, may mean anything.
+        return (refuses or self.status == 501) and self.sent is Sent.ANSWERED  # noqa: PLR2004
 
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
@@ -262,6 +262,7 @@ def _names(error: BaseException) -> Iterator[str]:
 
 
 _FETCH = "_betfair_session_fetch"  # a driver's attribute with the task at work
+_OF_OBJECTS = frozenset({"missing", "no-bucket", "conflict", "doubtful", "other"})
 _FETCH_SECONDS = 60.0  # then a new one is begun: this one may hang
 
 
@@ -301,9 +302,10 @@ async def unsent(work: Awaitable[T]) -> T:
         return await work
     except Exception as error:
         judged = judge(error, cloud=True)
-        if judged.sent is not Sent.MAYBE:
+        if judged.sent in {Sent.NEVER, Sent.UNCONNECTED}:
             raise
-        reason = "server" if judged.reason == "other" else judged.reason  # it had no credentials
+        # Whatever was asked for credentials, perhaps another bucket, spoke of no object of ours.
+        reason = "server" if judged.reason in _OF_OBJECTS else judged.reason
         raise Known(judged.detail, reason, Sent.NEVER) from error
     except BaseException as stop:
         if type(stop).__name__ != "CancelledError":  # at the call's deadline

@@ -495,13 +495,13 @@ def test_what_entra_says_is_not_the_stores(status: int, code: str, reason: str) 
     assert (found.reason, found.rejects_credentials) == (reason, reason == "forbidden")
 
 
+def of_amazon(status: int, code: str, operation: str, **headers: str) -> ClientError:
+    about: Any = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": about}, operation)
+
+
 def test_an_error_about_credentials_is_known_without_a_status() -> None:
     """Azure's chain of credentials drops that of what it met; MinIO has a code of its own."""
-
-    def of_amazon(status: int, code: str, operation: str, **headers: str) -> ClientError:
-        about: Any = {"HTTPStatusCode": status, "HTTPHeaders": headers}
-        return ClientError({"Error": {"Code": code}, "ResponseMetadata": about}, operation)
-
     for error in (ClientAuthenticationError("no"), of_amazon(403, "InvalidTokenId", "GetObject")):
         assert judge(error, cloud=True).rejects_credentials
     for operation, reason in (("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")):
@@ -559,13 +559,15 @@ def test_why_azures_credentials_do_not_serve_is_told(served: Served) -> None:
 class SlowCredential:
     """One of Azure's that a program makes, whose access token takes its time."""
 
-    def __init__(self, minutes: int = 60) -> None:
-        self.over, self.asked, self.minutes = threading.Event(), 0, minutes
+    def __init__(self, fails: BaseException | None = None, minutes: int = 60) -> None:
+        self.over, self.asked, self.fails, self.minutes = threading.Event(), 0, fails, minutes
         self.options: dict[str, Any] = {"account_name": "n", "account_host": "127.0.0.1:1"}
         self.options["credential"] = self
 
     async def get_token(self, *_: str, **__: object) -> AccessToken:
         self.asked += 1
+        if self.fails:
+            raise self.fails
         await asyncio.to_thread(self.over.wait, TIMEOUT)
         return AccessToken("t", int(time.time()) + 60 * self.minutes)
 
@@ -584,7 +586,7 @@ def test_credentials_that_take_longer_than_a_call_arrive(
 
     What it brought serves until it expires, also while others are fetched.
     """
-    slow = SlowCredential(minutes)
+    slow = SlowCredential(minutes=minutes)
     soon = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
     names = {"AccessKeyId": "k", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": soon}
     sts = "".join(f"<{name}>{value}</{name}>" for name, value in names.items())
@@ -624,11 +626,9 @@ def test_credentials_that_take_longer_than_a_call_arrive(
             slow.over.set()
 
 
-@pytest.mark.usefixtures("nowhere")
-@pytest.mark.parametrize("cloud", CLOUDS)
-def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(cloud: str) -> None:
-    """Its parent's fetch, for the credentials that a program gave to both, never ends there."""
-    slow, session = SlowCredential(), AioSession()
+def asking(slow: SlowCredential) -> dict[str, dict[str, Any]]:
+    """Return options for each of CLOUDS with which its driver has that credential."""
+    session = AioSession()
 
     async def refresh() -> dict[str, str]:
         soon = datetime.fromtimestamp((await slow.get_token()).expires_on, UTC).isoformat()
@@ -640,14 +640,20 @@ def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(cloud: str
 
     fetched = AioDeferredRefreshableCredentials(refresh, "a program's")
     set_known(session, _credentials=fetched)
-    url, nobody = CLOUDS[cloud][0], "http://127.0.0.1:1"
-    theirs: Any = Credentials  # it is untyped
-    options: dict[str, dict[str, Any]] = {
+    nobody, theirs = "http://127.0.0.1:1", Credentials
+    return {
         "s3": {**REGION, "session": session, "endpoint_url": nobody},
-        "gs": {"token": theirs(None, refresh_handler=handle), "endpoint_url": nobody},
+        "gs": {"token": theirs(None, refresh_handler=handle), "endpoint_url": nobody},  # type: ignore[no-untyped-call]
         "az": slow.options,
     }
-    with open_store(url, options[cloud]) as store:
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(cloud: str) -> None:
+    """Its parent's fetch, for the credentials that a program gave to both, never ends there."""
+    slow = SlowCredential()
+    with open_store(CLOUDS[cloud][0], asking(slow)[cloud]) as store:
         assert failure("read", store, timeout=1).reason == "timeout"
 
         def work() -> str:
@@ -658,6 +664,21 @@ def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(cloud: str
         slow.over.set()
         all_fail(store, "unreachable", ["read"])
         assert slow.asked == 1
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "NoSuchKey"), (412, "PreconditionFailed"), (409, "")]
+)
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_an_object_that_holds_credentials_is_not_the_token(
+    cloud: str, status: int, code: str
+) -> None:
+    """A program may keep them in another bucket; a token taken for missing means a login."""
+    slow = SlowCredential(of_amazon(status, code, "GetObject", **{"x-amz-request-id": "1"}))
+    with open_store(CLOUDS[cloud][0], asking(slow)[cloud]) as store:
+        all_fail(store, "server", ["read", "create", "delete"])
+    assert slow.asked
 
 
 def test_a_fetch_of_credentials_that_hangs_is_begun_anew(nowhere: pytest.MonkeyPatch) -> None:
