@@ -10,6 +10,7 @@ of botocore does not know, conditions among them.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -111,8 +112,12 @@ class S3Store(LoopStore):
         credentials = client._request_signer._credentials
         # The class's own: drivers that are given one session share its credentials.
         refresh: Any = getattr(type(credentials), "_refresh", None)  # of those that expire
+        ours = asyncio.get_running_loop()
 
         async def refresh_once() -> None:
+            if asyncio.get_running_loop() is not ours:  # a client of the program's own shares them
+                await refresh(credentials)
+                return
             due = credentials.refresh_needed(credentials._mandatory_refresh_timeout)
             await unsent(fetch_once(credentials, lambda: refresh(credentials), join=due))
 

@@ -681,6 +681,26 @@ def test_an_object_that_holds_credentials_is_not_the_token(
     assert slow.asked
 
 
+@pytest.mark.usefixtures("nowhere")
+def test_a_programs_own_client_may_have_the_same_credentials() -> None:
+    """What the store does with them, in its own event loop, is no part of the program's calls."""
+    slow = SlowCredential()
+    options = asking(slow)["s3"]
+
+    async def cancelled() -> bool:
+        own = asyncio.create_task(options["session"]._credentials.get_frozen_credentials())
+        assert await asyncio.to_thread(lambda: any(slow.asked for _ in poll(TIMEOUT)))
+        own.cancel()
+        await asyncio.wait([own])
+        slow.over.set()
+        return own.cancelled()
+
+    with open_store("s3://bucket", options) as store:
+        assert isinstance(store, S3Store)
+        store._driver(within(TIMEOUT))
+        assert asyncio.run(cancelled())
+
+
 def test_a_fetch_of_credentials_that_hangs_is_begun_anew(nowhere: pytest.MonkeyPatch) -> None:
     slow = SlowCredential()
     nowhere.setattr("betfair_session.storage.judging._FETCH_SECONDS", 0.1)
