@@ -18,7 +18,7 @@ from . import Generic, T, reset_in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
 # Before Python 3.14, Ctrl-C interrupts no wait for a lock on Windows.
@@ -195,6 +195,21 @@ def run_until(deadline: float, work: Callable[[], T], *, may_log_in: bool = Fals
     if not outcome.wait(deadline):
         raise OverrunError
     return outcome.result()
+
+
+async def task_within(work: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Return `await work()` within `seconds`; to be all that an asyncio task does.
+
+    asyncio logs a task's error that nobody asks for, as when Ctrl-C has ended the wait for it.
+    """
+    from asyncio import current_task, timeout  # only for stores with an event loop
+
+    task: Any = current_task()
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    if seconds <= 0:  # the event loop may have been blocked until then
+        raise OutOfTime
+    async with timeout(seconds):
+        return await work()
 
 
 class Once(Generic[T]):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from betfair_session.process import NamedTuple
 from betfair_session.process.causes import chain
+from betfair_session.process.threads import task_within
 
 from . import meanings
 from .meanings import NO_FILE, Known, Sent, clean, no_credentials
@@ -274,20 +275,18 @@ async def fetch_once(
     Cancelled with each call, a fetch that takes longer than a call would never succeed, and might
     leave a thread or a process behind each time. `join`: whether to wait for it.
     """
-    from asyncio import Task, create_task, get_running_loop, timeout, wait  # not for local stores
+    from asyncio import Task, create_task, get_running_loop, wait  # not for local stores
 
-    async def bounded() -> None:  # without a result: asyncio logs those of tasks
-        async with timeout(_FETCH_SECONDS):
-            await fetch()
+    async def in_time() -> None:  # without a result: asyncio logs those of tasks
+        await task_within(fetch, _FETCH_SECONDS)
 
     def over(done: Task[None]) -> None:
         if vars(driver).get(_FETCH) is done:
             del vars(driver)[_FETCH]  # its error holds the frames of calls, and their tokens
-        _ = done.cancelled() or done.exception()  # or asyncio would log it
 
     task: Task[None] | None = getattr(driver, _FETCH, None)
     if not task or task.done() or task.get_loop() is not get_running_loop():  # or a parent's
-        task = create_task(bounded())
+        task = create_task(in_time())
         setattr(driver, _FETCH, task)
         task.add_done_callback(over)
     if not join:

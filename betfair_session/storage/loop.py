@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import reset_in_child
-from betfair_session.process.threads import NoThreadError, Once, OutOfTime, start
+from betfair_session.process.threads import NoThreadError, Once, start, task_within
 
 from .cloud import CloudStore, Driver
 from .meanings import no_credentials
@@ -148,17 +148,13 @@ def run(
     if _inside(loop):
         raise ConfigurationError("a store cannot be used from inside its own driver's event loop")
 
-    async def bounded() -> T:
-        # The loop may have been blocked until after the deadline.
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise OutOfTime
-        return await asyncio.wait_for(work(), left)
+    async def in_time() -> T:
+        return await task_within(work, deadline - time.monotonic())
 
-    future = asyncio.run_coroutine_threadsafe(bounded(), loop)
+    future = asyncio.run_coroutine_threadsafe(in_time(), loop)
     begun(future)
     try:
-        # Work that blocks the loop, such as reading credentials, delays `wait_for`, too.
+        # Work that blocks the loop, such as reading credentials, delays its end, too.
         return future.result(max(deadline - time.monotonic(), 0) + _GRACE_SECONDS)
     finally:
         future.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import io
 import json
 import random
@@ -15,10 +16,10 @@ import time
 import types
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -1114,6 +1115,33 @@ def test_an_event_loop_without_a_thread_keeps_no_descriptor(
     with pytest.raises(type(lacking)):
         loop._Loops().get()
     assert made.is_closed()
+
+
+def test_a_call_that_nobody_waits_for_fails_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As after Ctrl-C; asyncio would log its error, with a traceback."""
+    begun = threading.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    def leave(call: Future[None]) -> None:
+        assert begun.wait(TIMEOUT)
+        call.cancel()
+
+    gc.collect()  # what other tests left
+    caplog.clear()
+    with pytest.raises(CancelledError):
+        loop.run(loop.background_loop(), work, deadline=within(60), begun=leave)
+    for _ in range(5):  # turns of the loop, in which the call ends
+        loop.run(loop.background_loop(), partial(asyncio.sleep, 0), deadline=within(TIMEOUT))
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_a_policy_for_the_main_thread_leaves_the_drivers_loop_alone(
