@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -69,10 +70,15 @@ class GenericStore(TokenStore):
                 try:
                     filesystem.pipe_file(path, content)
                 except Exception as error:
-                    if not _is_missing(error, path, lambda: not filesystem.isdir(directory)):
+                    # Under any name: some drivers write a temporary file first, and rename it.
+                    if not _is_missing(error, None, lambda: not filesystem.isdir(directory)):
                         raise
-                    filesystem.makedirs(directory, exist_ok=True)
-                    filesystem.pipe_file(path, content)
+                    try:
+                        filesystem.makedirs(directory, exist_ok=True)
+                        filesystem.pipe_file(path, content)
+                    except Exception as again:
+                        _is_missing(again, path)  # raises if it is a file that the driver needs
+                        raise
                 return _version(content)
 
         return self._run(put, verb_of(expect), key, deadline)
@@ -168,11 +174,14 @@ class MemoryStore(GenericStore):
         return attempt(Operation(verb, self.label, key), work)
 
 
-def _is_missing(error: Exception, path: str, look: Callable[[], bool] = lambda: False) -> bool:
+def _is_missing(
+    error: Exception, path: str | None, look: Callable[[], bool] = lambda: False
+) -> bool:
     """Return whether an error says "no such file", or is a refusal and `look` finds no such file.
 
     smbprotocol's error for it is of a class of its own, and ftplib's is that of other refusals.
-    A missing file that is neither at `path` nor above it is one that the driver needs.
+    A missing file that is neither at `path`, if that is given, nor above it is one that the driver
+    needs.
     """
     from .judging import judge
     from .meanings import NO_FILE, Known, Sent, clean
@@ -181,20 +190,31 @@ def _is_missing(error: Exception, path: str, look: Callable[[], bool] = lambda: 
         return False
     if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.ENOENT:
         name = getattr(error, "filename", None)
-        if isinstance(name, str) and not _leads_to(name, path):
+        if path and isinstance(name, str) and not _leads_to(name, path):
             raise Known(f"{type(error).__name__}: {clean(error)}", *NO_FILE) from error
         return True
     return judge(error).sent is Sent.ANSWERED and look()
 
 
 def _leads_to(name: str, path: str) -> bool:
-    """Return whether a driver's name for a file may mean `path` or a directory above it."""
-    *_, last = _parts(name.rstrip("/\\"))
-    return not last or not {last, unquote(last)}.isdisjoint(_parts(path))
+    """Return whether a driver's name for a file may mean `path` or a directory above it.
+
+    It may lack the first parts of the path, or have others in their place: a host, or a root of the
+    driver's own. So only the last two are compared, or one if there are no more.
+    """
+    parts = _parts(path)
+    mine = [parts[:end] for end in range(1, len(parts) + 1)]
+    for named in (_parts(name), _parts(unquote(name))):
+        counts = [(min(2, len(named), len(each)), each) for each in mine]
+        if not named or any(named[-count:] == each[-count:] for count, each in counts):
+            return True
+    return False
 
 
 def _parts(path: str) -> list[str]:
-    return path.replace("\\", "/").split("/")
+    """Return a path's parts, or those of a URL after its host; some drivers lower their case."""
+    path = re.sub(r"^[^/]+://[^/]*", "", path.replace("\\", "/"))
+    return [part for part in path.casefold().split("/") if part]
 
 
 def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped

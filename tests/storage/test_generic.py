@@ -61,10 +61,13 @@ def once(*errors: Exception) -> Mock:
     return Mock(side_effect=chain(errors, repeat(None)))
 
 
-def failing(error: BaseException, kind: type[Any] = MemoryFileSystem) -> TokenStore:
+def failing(
+    error: BaseException, kind: type[Any] = MemoryFileSystem, root: str = "/"
+) -> TokenStore:
     """Return a store on a filesystem of a kind on which everything fails so."""
-    methods = dict.fromkeys(("cat_file", "pipe_file", "rm_file"), Mock(side_effect=error))
-    return open_store((type("Failing", (kind,), methods)(skip_instance_cache=True), "/"))
+    names = ("cat_file", "pipe_file", "rm_file", "makedirs")
+    methods = dict.fromkeys(names, Mock(side_effect=error))
+    return open_store((type("Failing", (kind,), methods)(skip_instance_cache=True), root))
 
 
 class UnheardError(Exception):
@@ -322,10 +325,17 @@ def gone(name: Any) -> FileNotFoundError:  # noqa: ANN401 - a driver's
     return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
-@pytest.mark.parametrize("name", ["/run/secrets/driver.json", "C:\\keys\\driver.json", "ssh"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("/run/secrets/driver.json", "C:\\keys\\driver.json", "ssh"),
+        *("/run/secrets/kubernetes.io/serviceaccount/token", "https://host/identity/token"),
+        *("/run/my dir", "//server/keys/token"),
+    ],
+)
 def test_a_file_that_goes_missing_during_a_call_is_no_missing_token(name: str) -> None:
     """A driver may read its credentials anew for each call: a live token would be replaced."""
-    store = failing(gone(name), Plain)
+    store = failing(gone(name), Plain, "/top/my dir")
     all_fail(store, "forbidden")
     assert name.rpartition("\\")[2] in str(failure("read", store))
 
@@ -335,13 +345,28 @@ def test_a_file_that_goes_missing_during_a_call_is_no_missing_token(name: str) -
     [
         *("/top/my dir/token", "token", "/token/", r"\\server\share\my dir\token", "/", 3, b"x"),
         *("plain://host/top/my dir/token", "plain://host/my%20dir", "/srv/top/my dir/", "/top"),
+        *("/TOP/My Dir/TOKEN", "plain://host", "https://host/v1/top%2Fmy%20dir%2Ftoken"),
     ],
 )
 def test_a_missing_token_has_many_names(name: Any) -> None:  # noqa: ANN401 - a driver's
-    """A whole path, a URL, or its last part; or that of a directory above it."""
+    """A whole path, a URL, or its last part, in any case; or that of a directory above it."""
     missing = Mock(side_effect=gone(name))
     filesystem = type("Lacking", (Plain,), {"cat_file": missing})(skip_instance_cache=True)
     assert get(open_store((filesystem, "/top/my dir"))) is None
+
+
+def test_a_directory_is_made_whatever_a_driver_names_in_its_place(tmp_path: Path) -> None:
+    """Some write a temporary file first, with a name of their own, and rename it."""
+
+    class Renaming(Plain):
+        def pipe_file(self, path: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+            if not os.path.isdir(os.path.dirname(path)):
+                raise gone(f"{os.path.dirname(path)}/.tmp-1")
+            super().pipe_file(path, *arguments, **options)
+
+    store = open_store((Renaming(skip_instance_cache=True), str(tmp_path / "new")))
+    create(store)
+    assert read(store).content == b"first"
 
 
 @pytest.mark.parametrize(
