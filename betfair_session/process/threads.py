@@ -18,6 +18,7 @@ from . import Generic, T, reset_in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable
     from typing import Any
 
@@ -200,7 +201,8 @@ def run_until(deadline: float, work: Callable[[], T], *, may_log_in: bool = Fals
 async def task_within(work: Callable[[], Awaitable[T]], seconds: float) -> T:
     """Return `await work()` within `seconds`; to be all that an asyncio task does.
 
-    asyncio logs a task's error that nobody asks for, as when Ctrl-C has ended the wait for it.
+    asyncio logs a task's error that nobody asks for, as when Ctrl-C has ended the wait for it. What
+    is to end a program, such as sys.exit in a driver, would end the event loop: raise RuntimeError.
     """
     from asyncio import current_task, timeout  # only for stores with an event loop
 
@@ -208,8 +210,18 @@ async def task_within(work: Callable[[], Awaitable[T]], seconds: float) -> T:
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     if seconds <= 0:  # the event loop may have been blocked until then
         raise OutOfTime
-    async with timeout(seconds):
-        return await work()
+    try:
+        async with timeout(seconds):
+            return await work()
+    except (KeyboardInterrupt, SystemExit) as error:
+        raise RuntimeError(repr(error)) from error
+
+
+def serve(loop: AbstractEventLoop) -> None:
+    """Run an event loop for ever, also when some task is to end the program."""
+    while True:
+        with suppress(KeyboardInterrupt, SystemExit):
+            loop.run_forever()
 
 
 class Once(Generic[T]):

@@ -18,13 +18,15 @@ from abc import abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import reset_in_child
-from betfair_session.process.threads import NoThreadError, Once, start, task_within
+from betfair_session.process.threads import NoThreadError, Once, serve, start, task_within
 
 from .cloud import CloudStore, Driver
+from .errors import contained
 from .meanings import no_credentials
 
 if TYPE_CHECKING:
@@ -54,8 +56,8 @@ class DaemonExecutor(ThreadPoolExecutor):
 
         def fill() -> None:
             try:
-                future.set_result(work(*args, **options))
-            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+                future.set_result(contained(partial(work, *args, **options)))
+            except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
                 future.set_exception(error)
 
         start(fill)
@@ -90,7 +92,7 @@ class _Loops:
                 loop.set_default_executor(DaemonExecutor())
                 try:
                     # In an empty context: the loop outlives the caller's.
-                    Context().run(start, loop.run_forever, "betfair-session-io")
+                    Context().run(start, partial(serve, loop), "betfair-session-io")
                 except (NoThreadError, RuntimeError):
                     loop.close()  # it has open descriptors
                     raise

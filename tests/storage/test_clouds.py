@@ -683,6 +683,21 @@ def test_an_object_that_holds_credentials_is_not_the_token(
 
 
 @pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_credentials_that_would_end_the_program_end_no_event_loop(
+    cloud: str, kind: type[BaseException]
+) -> None:
+    """As sys.exit in a program's own code; all stores have that one loop."""
+    slow = SlowCredential(kind("x"))
+    with open_store(CLOUDS[cloud][0], asking(slow)[cloud]) as store:
+        all_fail(store, "server", ["read", "create"])
+        slow.fails = None
+        slow.over.set()
+        all_fail(store, "unreachable", ["read"])  # nobody is there
+
+
+@pytest.mark.usefixtures("nowhere")
 def test_a_programs_own_client_may_have_the_same_credentials() -> None:
     """What the store does with them, in its own event loop, is no part of the program's calls."""
     slow = SlowCredential()
@@ -1115,6 +1130,18 @@ def test_an_event_loop_without_a_thread_keeps_no_descriptor(
     with pytest.raises(type(lacking)):
         loop._Loops().get()
     assert made.is_closed()
+
+
+def test_a_drivers_task_that_would_end_the_program_ends_no_event_loop() -> None:
+    async def work() -> None:
+        await asyncio.create_task(end())
+
+    async def end() -> None:
+        sys.exit("x")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            loop.run(loop.background_loop(), work, deadline=within(TIMEOUT))
 
 
 def test_a_call_that_nobody_waits_for_fails_without_a_word(
