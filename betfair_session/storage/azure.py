@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from .contract import Expect, StoredObject
 
+_SPARE_SECONDS = 30  # in which a token arrives, by any clock
+
 
 class AzureStore(LoopStore):
     """A container of an Azure storage account."""
@@ -64,6 +66,9 @@ class AzureStore(LoopStore):
         if hasattr(policy, "_request_token"):
             # `_blob` fetches tokens; each request would fetch one that soon expires again.
             set_known(policy, _need_new_token=lambda: False)
+            # It fetches one more when the store refuses one, and only then sends again.
+            again = policy.authorize_request
+            set_known(policy, authorize_request=lambda *to, **more: unsent(again(*to, **more)))
         return True  # without credentials adlfs raises an error itself
 
     @staticmethod
@@ -77,7 +82,7 @@ class AzureStore(LoopStore):
         policy: Any = getattr(driver.service_client, "_credential_policy", None)
         fetch = getattr(policy, "_request_token", None)
         if fetch and self._theirs is None and type(policy)._need_new_token(policy):
-            due = policy._token is None or policy._token.expires_on <= time.time()
+            due = policy._token is None or policy._token.expires_on <= time.time() + _SPARE_SECONDS
             await unsent(fetch_once(driver, lambda: fetch(*policy._scopes), join=due))
         return driver.service_client.get_blob_client(self._bucket, name)
 

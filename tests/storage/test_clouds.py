@@ -726,6 +726,30 @@ def test_a_fetch_of_credentials_that_hangs_is_begun_anew(nowhere: pytest.MonkeyP
     assert slow.asked == 2
 
 
+@pytest.mark.parametrize("seconds", [25, 3600])
+def test_a_write_refused_for_its_token_has_not_landed(tmp_path: Path, seconds: int) -> None:
+    """Azure's driver then fetches another token, which may take longer than the call has.
+
+    One that may expire on its way is not sent at all.
+    """
+    challenge = "Bearer authorization_uri=https://login.test/t/authorize resource_id=https://s.test"
+    about = ("x-ms-error-code: InvalidAuthenticationInfo", f"WWW-Authenticate: {challenge}")
+    tls = Stranger(tmp_path / "ca.pem").tls
+    with Listener(saying(answer(b"", *about, status="401 No")), tls) as there:
+        slow = SlowCredential(minutes=0)
+        token = AccessToken("t", int(time.time()) + seconds)
+        options = {**slow.options, "account_host": f"localhost:{there.port}"}
+        with open_store("abfs://c", options) as store:
+            assert isinstance(store, CloudStore)
+            client = store._driver(within(TIMEOUT)).service_client
+            client._credential_policy._token = token
+            client._pipeline._transport.connection_config.verify = str(tmp_path / "ca.pem")
+            error = failure("replace", store, timeout=1)
+            assert (error.reason, error.landed, slow.asked) == ("timeout", False, 1)
+            assert (b"bearer t" in there.heard.lower()) is (seconds > 60)
+            slow.over.set()
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_renewed_keys_of_amazons_are_read(
     nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud, *, ours: bool
