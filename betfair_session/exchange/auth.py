@@ -63,18 +63,20 @@ class SentOrders:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._sent: dict[str, tuple[Times, float]] = {}  # when first, and when last
+        # When first, and when last, by the steady clock.
+        self._sent: dict[str, tuple[Times, float]] = {}
 
     def note(self, ref: str | None) -> Times | None:
         """Note that an order is sent; return when it was sent first, if it may stand already."""
+        if not ref:
+            return None
         for each in [*self._sent]:
             if not self.may_stand(each):
                 self._sent.pop(each, None)
-        if not ref:
-            return None
-        mine = (clocks.now(), clocks.steady())
+        now = clocks.now()
+        mine = (now, now[0])
         first, _ = known = self._sent.setdefault(ref, mine)
-        self._sent[ref] = (first, mine[1])
+        self._sent[ref] = (first, now[0])
         return None if known is mine else first
 
     def may_stand(self, ref: str | None) -> bool:

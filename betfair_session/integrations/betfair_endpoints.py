@@ -32,11 +32,7 @@ from betfair_session.arguments import refuse
 from betfair_session.betfair.by_requests import no_auth
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.auth import orders_sent_for
-from betfair_session.exchange.calls import (
-    ORDER_SECONDS,
-    ORDERS,
-    session_is_invalid,
-)
+from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.causes import without_frames
 from betfair_session.process.clocks import now, passed
 from betfair_session.process.single_flight import while_wanted
