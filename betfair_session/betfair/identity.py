@@ -155,7 +155,8 @@ class IdentityClient(Closable):
         from .transport import checked_form
 
         certificate, form = self._needed_certificate(), checked_form(username, password)
-        return self._log_in("certlogin", form, form, timeout, certificate)
+        seconds = checked_seconds(timeout, usual=self.timeout)
+        return self._log_in("certlogin", form, form, seconds, certificate)
 
     def login(
         self,
@@ -292,7 +293,7 @@ class IdentityClient(Closable):
         name: str,
         form: dict[str, Secret],
         given: dict[str, Secret],
-        timeout: float | None,
+        seconds: float,
         certificate: Certificate | None = None,
     ) -> Secret:
         """Send a login's form, exactly once; `given` holds the values as the caller gave them."""
@@ -303,7 +304,7 @@ class IdentityClient(Closable):
         endpoint, headers = Endpoint(name, base), {"X-Application": self.app_key}
         # Logins are hours apart: the server may have closed a connection that was kept.
         with Transport(**self._settings, certificate=certificate) as own:
-            answer = own.post(endpoint, headers, form, checked_seconds(timeout, usual=self.timeout))
+            answer = own.post(endpoint, headers, form, seconds)
         token, limited = read_login(endpoint, answer, {**given, "app_key": self.app_key})
         if limited:
             _log.tell(WARNING, "Betfair says that this session has limited access")
