@@ -22,7 +22,7 @@ import stat
 import time
 from functools import partial
 
-from betfair_session.arguments import check_options
+from betfair_session.arguments import check_options, checked_flag
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process import reset_in_child
 from betfair_session.process.causes import interruption
@@ -105,10 +105,8 @@ class LocalStore(TokenStore):
         """Keep objects in files below the directory `root`."""
         options = options or {}
         check_options("a local store", options, _OPTIONS)
-        allowed = options.get("allow_world_writable", False)
-        if not isinstance(allowed, bool):
-            message = "the storage option allow_world_writable must be true or false"
-            raise ConfigurationError(message)
+        name = "allow_world_writable"
+        allowed = checked_flag(options.get(name, False), name)
         self.label = _absolute(root)
         self._near = "token"  # the key read last: `server_now` makes its file beside it
         watched = os.name == "posix" and not allowed
