@@ -297,6 +297,8 @@ async def fetch_once(
 
 async def unsent(work: Awaitable[T]) -> T:
     """Do work that comes before a request, and let its error say that nothing was sent."""
+    from asyncio import CancelledError  # not for local stores
+
     try:
         return await work
     except Exception as error:
@@ -306,7 +308,5 @@ async def unsent(work: Awaitable[T]) -> T:
         # Whatever was asked for credentials, perhaps another bucket, spoke of no object of ours.
         reason = "server" if judged.reason in _OF_OBJECTS else judged.reason
         raise Known(judged.detail, reason, Sent.NEVER) from error
-    except BaseException as stop:
-        if type(stop).__name__ != "CancelledError":  # at the call's deadline
-            raise
+    except CancelledError:  # at the call's deadline
         raise Known("no credentials in time", "timeout", Sent.NEVER) from None
