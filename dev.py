@@ -132,7 +132,6 @@ def misplaced(sdist: Path, wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         package = set(archive.namelist())
         info = wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info/"
-        about = archive.read(info + "METADATA").decode()
     wanted = {name for name in tracked if name.startswith("betfair_session/")}
     wanted |= {info + name for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
     wanted |= {info + "licenses/LICENSE"}
@@ -144,15 +143,19 @@ def misplaced(sdist: Path, wheel: Path) -> list[str]:
     if f"\n## {version}" not in (ROOT / "CHANGELOG.md").read_text("utf-8"):
         wrong.append(f"CHANGELOG.md does not tell of {version}")
     # A package index does not have the files that a relative link leads to.
-    links = re.findall(r"\]\(([^)]+)\)", about)
+    links = re.findall(r"\]\(([^)]+)\)", metadata(wheel))
     return wrong + [f"a link that leads nowhere: {link}" for link in links if "://" not in link]
+
+
+def metadata(wheel: Path) -> str:
+    """Return what a package index shows of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(f"{'-'.join(wheel.name.split('-')[:2])}.dist-info/METADATA").decode()
 
 
 def unfinished(wheel: Path) -> list[str]:
     """Return what is true only before a release."""
-    name, version = wheel.name.split("-")[:2]
-    with zipfile.ZipFile(wheel) as archive:
-        about = archive.read(f"{name}-{version}.dist-info/METADATA").decode()
+    version, about = wheel.name.split("-")[1], metadata(wheel)
     log = (ROOT / "CHANGELOG.md").read_text("utf-8")
     found = {
         "OWNER stands in the metadata": "OWNER" in about,
