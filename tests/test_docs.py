@@ -205,6 +205,15 @@ def test_links_lead_somewhere(page: str) -> None:
         assert not heading or heading in found, link
 
 
+def test_git_ignores_what_the_pages_have_users_make() -> None:
+    """Or it gets into the source archive, which fails for the links of an environment."""
+    commands = [command for text in _PAGES.values() for command in _commands(text)]
+    named = re.compile(r"(?:-m venv |--target |fileb?://|> |\bcat )([\w.-]+)")
+    made = {name for command in commands for name in named.findall(command)}
+    ignored = (_ROOT / ".gitignore").read_text("utf-8").splitlines()
+    assert {"trial", "answer.json"} <= made <= {line.rstrip("/") for line in ignored}
+
+
 @pytest.mark.parametrize(
     "command",
     sorted({c for name in _PAGES if "examples" not in name for c in _commands(_PAGES[name])}),
