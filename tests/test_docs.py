@@ -193,6 +193,20 @@ def test_the_reference_names_everything_that_is_public() -> None:
     assert public - {*exceptions.__all__} <= named
 
 
+def test_the_map_of_the_code_names_what_exists() -> None:
+    """Each word in backticks stands in the code, or in a file's name."""
+    files = [
+        path
+        for place in ("betfair_session", "tests", "long")
+        for path in (_ROOT / place).rglob("*.py")
+    ]
+    texts = [f"{path} {path.read_text('utf-8')}" for path in [*files, _ROOT / "pyproject.toml"]]
+    known = set(re.findall(r"\w+", "".join(texts)))
+    section = _PAGES["CONTRIBUTING.md"].partition("## Where things are")[2].partition("\n## ")[0]
+    for name in re.findall("`([^`]+)`", section):
+        assert set(re.findall(r"\w+", name)) <= known, name
+
+
 @pytest.mark.parametrize("page", _PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     """Files that are linked exist, and so do their headings."""
