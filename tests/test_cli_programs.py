@@ -241,7 +241,7 @@ def test_ctrl_c_while_it_starts(command: CommandLine, module: str) -> None:
 
 def test_the_sandbox_prints_lines_to_paste(tmp_path: Path) -> None:
     """The same lines serve a shell and a .env file; it runs without standard error, too."""
-    place = tmp_path / 'it is "here" & there'
+    place = tmp_path / r"""it's "here" & \there"""
     place.mkdir()
     shell = ("sh", "-c", 'exec "$0" "$@" 2>&-', *CLI, "sandbox")
     with start(*shell, directory=tmp_path, variables={"TMPDIR": str(place)}) as process:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -113,7 +114,14 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
 
 def _exports(values: dict[str, str]) -> str:
     """Write assignments that a shell and a `.env` file read alike."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
+    return "\n".join(f"export {name}={_quoted(value)}" for name, value in values.items())
+
+
+def _quoted(value: str) -> str:
+    if "'" not in value:
+        return shlex.quote(value)
+    escaped = re.sub(r'([\\"`$])', r"\\\1", value)  # in a `.env` file, one word has one quote
+    return f'"{escaped}"'
 
 
 @command()
