@@ -18,6 +18,7 @@ from servers.listeners import Stranger
 from within import waits_of
 
 from betfair_session import IdentityClient, Session
+from betfair_session.exchange import auth
 from betfair_session.sandbox import Sandbox
 
 
@@ -36,8 +37,9 @@ def threads_of_earlier_tests() -> None:
 
 @pytest.fixture
 def sandbox(sandbox_process: Sandbox) -> Sandbox:
-    """A sandbox as it was when it started: no session, no fault, an empty journal."""
+    """A sandbox as it was when it started: no session, no fault, no order, an empty journal."""
     sandbox_process.reset()
+    auth._known.clear()
     return sandbox_process
 
 

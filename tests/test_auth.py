@@ -155,7 +155,7 @@ def test_an_order_that_may_stand_is_not_replayed_late(
     sandbox.fault("betting", "lost")
     with pytest.raises(requests.ConnectionError):
         send(*FORMS[form])
-    for seconds, replayed in ((30, True), (20, False), (100, True)):  # the last is a new one
+    for seconds, replayed in ((30, True), (20, False), (130, True)):  # the last is a new one
         hands.go(seconds)
         sandbox.expire_all()
         assert ("INVALID_SESSION" not in send(*FORMS[form])) == replayed
@@ -193,6 +193,20 @@ def test_an_order_that_was_replayed_may_stand(
     hands.go(50)
     sandbox.expire_all()
     assert "INVALID_SESSION" in post(sandbox, auth, PLACE).text
+
+
+def test_a_sending_that_is_forgotten_takes_no_other_along(hands: HandClocks) -> None:
+    """Two threads may send one order at the same moment; another one's reference is its own."""
+    sent, bet = auth_module.SentOrders(), ("placeOrders", "mine")
+    mine, theirs = sent.note([bet]), sent.note([bet])
+    assert [mine.repeated, theirs.repeated] == [False, True]
+    sent.forget(mine)
+    assert sent.note([bet]).first is theirs.at
+    assert not sent.note([("cancelOrders", "mine"), ("placeOrders", "")]).repeated
+    for number in range(300):
+        hands.go(1)
+        sent.note([("placeOrders", str(number))])
+    assert len(sent._sent) == 120
 
 
 @pytest.mark.parametrize("late", [False, True])

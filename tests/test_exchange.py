@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 from betfairlightweight.exceptions import APIError
-from front import BET, READ, REST, RPC, Front, Watched, lasting, let_finish
+from front import BET, READ, REST, RPC, Front, Watched, identity, lasting, let_finish
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger
@@ -317,6 +317,81 @@ def test_a_repetition_that_is_rejected_hides_no_bet(
     assert failure(lambda: exchange.call(ORDER, order, timeout=1)).landed
     sandbox.release("certlogin")
     let_finish()
+
+
+AGAIN: dict[str, dict[str, Any]] = {
+    "unclear": {"kind": "status:503", "times": 2, "effect": True},
+    "suspended": saying({"result": SUSPENDED}),
+    "refused": refusing("TOO_MANY_REQUESTS"),
+    "locked": {},
+    "rejected": {},
+}
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_an_order_that_may_stand_is_repeated_once_and_hides_no_bet(
+    exchange: Exchange, front: Front, sandbox: Sandbox, hands: HandClocks, again: str
+) -> None:
+    """By another client of the same program; Betfair may forget the first before a second one."""
+    exchange.call(READING)
+    order = {**BET, "customerRef": "mine"}
+    sandbox.fault("betting", "lost", times=3)
+    assert failure(lambda: exchange.call(ORDER, order)).landed
+    hands.go(55)
+    sandbox.clear_journal()
+    if again == "rejected":
+        sandbox.configure(session_seconds=0)
+    elif again == "locked":
+        sandbox.expire_all()
+        sandbox.login_status("ACCOUNT_NOW_LOCKED")
+    else:
+        sandbox.fault("betting", **AGAIN[again])
+    another = Front(identity(sandbox), sandbox, front.path)
+    with Exchange(another.session()) as other:
+        assert failure(lambda: other.call(ORDER, order)).landed
+    assert sandbox.counts().get("betting", 0) == (again != "locked")
+
+
+@pytest.mark.parametrize("first", ["suspended", "refused", "locked", "unsent"])
+def test_an_order_that_changed_nothing_does_not_stand(
+    exchange: Exchange, front: Front, sandbox: Sandbox, first: str
+) -> None:
+    """So the next call with its customerRef is like the first."""
+    exchange.call(READING)
+    order, limit = {**BET, "customerRef": "mine"}, 20
+    if first in {"locked", "unsent"}:
+        sandbox.expire_all()
+    if first == "locked":
+        sandbox.login_status("ACCOUNT_NOW_LOCKED")
+    elif first == "unsent":
+        sandbox.hold("certlogin")
+        limit = 1
+    else:
+        sandbox.fault("betting", **AGAIN[first])
+    with suppress(BetfairSessionError):
+        assert exchange.call(ORDER, order, timeout=limit) == SUSPENDED
+    sandbox.release("certlogin")
+    let_finish()
+    front.token.write_text(sandbox.issue())
+    sandbox.fault("betting", **AGAIN["refused"])
+    assert not failure(lambda: exchange.call(ORDER, order)).landed
+
+
+def test_an_order_stands_from_its_last_sending(
+    exchange: Exchange, sandbox: Sandbox, hands: HandClocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was signed long before. A cancellation with the same reference is another thing."""
+    exchange.call(READING)
+    order = {**BET, "customerRef": "mine"}
+    monkeypatch.setattr(clocks, "pause", lambda _: hands.go(36))
+    for fault in ("reset", "lost"):
+        sandbox.fault("betting", fault)
+    assert failure(lambda: exchange.call(ORDER, order, timeout=300)).landed
+    hands.go(28)  # 64 after the last sending, and 100 after the first
+    sandbox.fault("betting", **AGAIN["refused"])
+    assert failure(lambda: exchange.call(ORDER, order)).landed
+    sandbox.expire_all()
+    assert failure(lambda: exchange.call("cancelOrders", order)).code == "DSC-0021"
 
 
 @pytest.mark.parametrize("what", ["the hook fails", "the hook is late", "the thread stands still"])

@@ -7,8 +7,8 @@ The headers are those of Betfair's page on calling its API: X-Application and X-
 
 from __future__ import annotations
 
-import math
 import re
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -18,21 +18,21 @@ from requests.auth import AuthBase
 from betfair_session.arguments import checked_flag, checked_handle, refuse
 from betfair_session.betfair.answers import decoded
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
-from betfair_session.exceptions import SessionRejected
-from betfair_session.process import clocks
+from betfair_session.exceptions import BetfairSessionError, SessionRejected
+from betfair_session.process import ForkSafeLock, NamedTuple, clocks
 from betfair_session.secret import Secret, SecretHeader
 
 from .calls import (
     ORDER_SECONDS,
     ORDERS,
     called,
-    customer_refs,
     exchange_error,
+    orders_in,
     rejected,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from requests import PreparedRequest, Response
 
@@ -52,48 +52,79 @@ API_HOSTS = frozenset(
 
 _APPLICATION, _AUTHENTICATION = "X-Application", "X-Authentication"
 _HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
-_REF_SECONDS = 80.0  # Betfair drops a repetition for 60; a sending may arrive late
+# Betfair drops a repetition for 60; the last sending may leave 40 later, and arrive late.
+_REF_SECONDS = 120.0
 _LONG_SECONDS = 2.0  # to get the session: a caller that repeats an order does not reckon with it
 _BAD_REQUEST = 400
 _SHORT = 65_536  # bytes; no rejection is longer, so a longer streamed answer is not read
 
 
+class Noted(NamedTuple):
+    """Orders that one call sends, each as operation and customerRef."""
+
+    orders: list[tuple[str, str]]
+    at: Times
+    first: Times  # the same, or when an earlier call sent one of them, which may stand
+
+    @property
+    def repeated(self) -> bool:
+        """Whether an earlier call, or one under way, may have placed one of them."""
+        return self.first is not self.at
+
+
 class SentOrders:
-    """The customerRefs of orders that were sent in the last minute and may have been placed."""
+    """The orders that were sent in the last two minutes and may have been placed.
+
+    Each call notes its own sending, and forgets no other's: another thread may send the same order.
+    """
 
     def __init__(self) -> None:
         """Start with none."""
-        # When first, and when last, by the steady clock.
-        self._sent: dict[str, tuple[Times, float]] = {}
+        self._lock = ForkSafeLock()
+        # When each was sent; those that were sent last are at the end.
+        self._sent: dict[tuple[str, str], list[Times]] = {}
 
-    def note(self, ref: str | None) -> Times | None:
-        """Note that an order is sent; return when it was sent first, if it may stand already."""
-        if not ref:
-            return None
-        for each in [*self._sent]:
-            if not self.may_stand(each):
-                self._sent.pop(each, None)
-        now = clocks.now()
-        mine = (now, now[0])
-        first, _ = known = self._sent.setdefault(ref, mine)
-        self._sent[ref] = (first, now[0])
-        return None if known is mine else first
-
-    def may_stand(self, ref: str | None) -> bool:
-        """Return whether an order that was sent a moment ago may have been placed."""
-        _, last = self._sent.get(ref or "", (None, -math.inf))
+    def note(self, orders: Iterable[tuple[str, str]]) -> Noted:
+        """Note that orders are about to be sent; those without a customerRef are left out."""
+        orders, now, known = [each for each in orders if each[1]], clocks.now(), self._sent
+        first = now
         # By the steady clock: after a step of the other it might be forgotten too early.
-        return clocks.steady() - last < _REF_SECONDS
+        since = now[0] - _REF_SECONDS
+        with self._lock.mine():
+            while known and known[oldest := next(iter(known))][-1][0] <= since:
+                known.pop(oldest, None)
+            for order in orders:
+                earlier = [each for each in known.pop(order, ()) if each[0] > since]
+                first = min([*earlier, first])
+                known[order] = [*earlier, now]
+        return Noted(orders, now, first)
 
-    def forget(self, ref: str | None) -> None:
-        """Note that an order was not placed."""
-        self._sent.pop(ref or "", None)
+    def forget(self, sending: Noted) -> None:
+        """Note that a sending changed nothing."""
+        with self._lock.mine():
+            for order in sending.orders:
+                others = [each for each in self._sent.pop(order, ()) if each is not sending.at]
+                if others:
+                    self._sent[order] = others
+
+    @contextmanager
+    def sending(self, orders: Iterable[tuple[str, str]]) -> Iterator[Noted]:
+        """Note that orders are sent in this block; forget it if an error says that nothing was."""
+        noted = self.note(orders)
+        try:
+            yield noted
+        except BetfairSessionError as error:
+            if not getattr(error, "landed", False):
+                self.forget(noted)
+            raise
+
+
+_known: dict[Secret, SentOrders] = {}
 
 
 def orders_sent_for(client: IdentityClient) -> SentOrders:
-    """Return what is known of the orders of a client's account, whoever has sent them."""
-    sent: SentOrders = vars(client).setdefault("_sent_orders", SentOrders())
-    return sent
+    """Return what this process knows of the orders of a client's app key, whoever sent them."""
+    return _known.setdefault(client.app_key, SentOrders())
 
 
 class BetfairAuth(AuthBase):
@@ -146,11 +177,12 @@ class BetfairAuth(AuthBase):
         self._replay_orders = checked_flag(replay_orders, "replay_orders")
         self._sent = orders_sent_for(session.client)
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+    def __call__(self, request: PreparedRequest, noted: Noted | None = None) -> PreparedRequest:
         """Sign a request; requests calls this.
 
         Args:
             request: the request, not sent yet; its body stays as it is.
+            noted: what an Exchange has noted of its orders.
 
         Returns:
             The same request.
@@ -172,12 +204,13 @@ class BetfairAuth(AuthBase):
         began = clocks.now()
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
         request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
-        sent = self._note(request)
-        if clocks.passed(sent) >= ORDER_SECONDS and clocks.passed(began) >= _LONG_SECONDS:
+        sending = noted or self._sent.note(orders_in(request.url or "", request.body))
+        old = sending.repeated and clocks.passed(sending.first) >= ORDER_SECONDS
+        if old and clocks.passed(began) >= _LONG_SECONDS:
             names = ", ".join(called(request.url or "", request.body))
             what = "was not sent again, since getting the session took too long"
             raise exchange_error(names, what, unknown=True)
-        answered = partial(self._answered, sent)
+        answered = partial(self._answered, sending.first)
         request.register_hook("response", answered)  # type: ignore[no-untyped-call] # requests'
         return request
 
@@ -197,14 +230,7 @@ class BetfairAuth(AuthBase):
         new = Secret(self._session.renew(str(request.headers[_AUTHENTICATION])))
         if found == "partly" or not self._may_replay(request, sent):
             return response
-        self._note(request)
         return _replay(response, new, settings)
-
-    def _note(self, request: PreparedRequest) -> Times:
-        """Note which orders are sent now; return when the first of them was sent first."""
-        refs = customer_refs(request.url or "", request.body)
-        earlier = [self._sent.note(ref) for ref in refs]
-        return min(filter(None, earlier), default=clocks.now())
 
     def _may_replay(self, request: PreparedRequest, sent: Times) -> bool:
         body: object = request.body

@@ -108,10 +108,10 @@ def called(url: str, body: object) -> list[str]:
     return [name for name, _ in _calls(url, body)]
 
 
-def customer_refs(url: str, body: object) -> list[str]:
-    """Return the customerRefs of the orders that a request sends."""
-    given = [params.get("customerRef") for name, params in _calls(url, body) if name in ORDERS]
-    return [str(ref) for ref in given if isinstance(ref, str | int)]
+def orders_in(url: str, body: object) -> list[tuple[str, str]]:
+    """Return operation and customerRef of each order that a request sends, if it has one."""
+    sent = [(name, params.get("customerRef")) for name, params in _calls(url, body)]
+    return [(name, str(ref)) for name, ref in sent if name in ORDERS and isinstance(ref, str | int)]
 
 
 def _calls(url: str, body: object) -> list[tuple[str, dict[str, Any]]]:
@@ -255,14 +255,14 @@ def read_result(
         meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
         clear = f"was refused: {code}{meaning}"
         what = clear if code else f"had no clear answer: HTTP {status_code}"
-        unknown = unknown or repeated
-    elif failed is not False and (unknown or (fresh and failed == _DUPLICATE)):
+    elif failed is not False and (unknown or (fresh if failed == _DUPLICATE else repeated)):
         code = failed
         what = f"was sent more than once, and the last sending failed ({code or 'FAILURE'})"
         if code == _DUPLICATE:
             what = "was sent more than once; an earlier sending arrived, and its report is lost"
     else:
         return result
+    unknown = unknown or repeated
     raise exchange_error(name, what, status_code=status_code, code=code, unknown=unknown)
 
 

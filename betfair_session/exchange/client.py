@@ -25,7 +25,7 @@ from betfair_session.arguments import (
 from betfair_session.betfair.answers import decoded, is_transient
 from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, blame_bundle, failure_of
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
-from betfair_session.exceptions import BetfairSessionError, LoginTimeout
+from betfair_session.exceptions import BetfairSessionError, ExchangeError, LoginTimeout
 from betfair_session.process import Closable, clocks
 from betfair_session.process.causes import interruption
 from betfair_session.process.threads import NoThreadError, OverrunError, run_until
@@ -39,6 +39,7 @@ from .calls import (
     exchange_error,
     find_operation,
     only_read,
+    orders_in,
     read_result,
     rejected,
     with_customer_ref,
@@ -112,7 +113,8 @@ class Exchange(Closable):
             verify=client.verify if verify is None else checked_verify(verify),
             proxies=client.proxies if proxies is None else checked_proxies(proxies),
         )
-        self.requests.auth = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
+        self._sign = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
+        self.requests.auth = self._sign
         self.requests.headers["Accept"] = "application/json"
 
     def call(
@@ -128,8 +130,9 @@ class Exchange(Closable):
         When the connection breaks, or an answer has status 429 or 5xx, operations that only read
         (list…, get…) are sent up to three times, with growing pauses. So is placeOrders, unless
         `replay_orders` is False, always with the same `customerRef` (one is added if there is
-        none): Betfair drops a repetition for 60 seconds. All others are sent once. An invalid
-        session is renewed as in `BetfairAuth`.
+        none): Betfair drops a repetition for 60 seconds. All others are sent once; so is an order
+        whose `customerRef` this process sent in the last two minutes, if that call may have been
+        carried out. An invalid session is renewed as in `BetfairAuth`.
 
         Args:
             method: such as "listEventTypes", "getAccountFunds" or "SportsAPING/v1.0/placeOrders".
@@ -157,39 +160,45 @@ class Exchange(Closable):
         seconds = checked_seconds(timeout, usual=self._timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
-        repeated = name in ORDERS and self._sent.may_stand(params.get("customerRef"))
         number = None if checked_flag(rest, "rest") else next(_NUMBERS)
         body = encoded(method, params, number)
         path = f"rest/v1.0/{name}/" if rest else "json-rpc/v1"
         url = f"{self._base}{service}/{path}"
         reads = only_read([name])
-        resend = reads or (name == "placeOrders" and self._replays_orders)
-        budget: Any = _Budget(seconds, resend=resend)
-        send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
-        try:
-            response = budget.spend_on(send)
-        except (OverrunError, BetfairSessionError) as error:
-            detail = f"it took longer than {seconds:.1f} s"
-            over = isinstance(error, LoginTimeout) and budget.left() <= 0
-            if not (over or isinstance(error, OverrunError)):
-                if reads or not budget.lost:
+        with self._sent.sending(orders_in(url, body)) as sending:
+            repeated = sending.repeated  # if so, Betfair may soon forget the first
+            resend = reads or (name == "placeOrders" and self._replays_orders and not repeated)
+            budget: Any = _Budget(seconds, resend=resend)
+            how = {"headers": _JSON, "timeout": budget, "auth": partial(self._sign, noted=sending)}
+            send = partial(self.requests.post, url, data=body, **how)
+            try:
+                response = budget.spend_on(send)
+            except (OverrunError, BetfairSessionError) as error:
+                detail = f"it took longer than {seconds:.1f} s"
+                over = isinstance(error, LoginTimeout) and budget.left() <= 0
+                if not (over or isinstance(error, OverrunError)):
+                    stands = not reads and (budget.lost or repeated)
+                    if not stands or isinstance(error, ExchangeError):
+                        raise
+                    what = f"has no clear answer, and no session to repeat it with: {error}"
+                    raise exchange_error(name, what, unknown=True) from error
+                if not budget.lost:
+                    what = f"was not sent: {detail} to get the session, or an earlier answer"
+                    raise exchange_error(name, what, unknown=repeated) from None
+            except Exception as error:  # requests' own, or any that a tracing tool raises
+                if interruption(error):
                     raise
-                what = f"had no answer from {self._host}, and no session to repeat it with: {error}"
-                raise exchange_error(name, what, unknown=True) from error
-            if not budget.lost:
-                what = f"was not sent: {detail} to get the session, or an earlier answer"
-                raise exchange_error(name, what, unknown=repeated) from None
-        except Exception as error:  # requests' own, or any that a tracing tool raises
-            if interruption(error):
-                raise
-            detail = blame_bundle(self.requests.verify, failure_of(error)).detail
-        else:
-            known = {"unknown": budget.unknown > 0, "fresh": fresh, "repeated": repeated}
-            return read_result(name, response, number, **known)
-        finally:
-            budget.seconds = 0.0  # an interrupted call sends nothing later
-        what = f"had no answer from {self._host}: {detail}"
-        raise exchange_error(name, what, unknown=budget.lost > 0 or repeated)
+                detail = blame_bundle(self.requests.verify, failure_of(error)).detail
+            else:
+                known = {"unknown": budget.unknown > 0, "fresh": fresh, "repeated": repeated}
+                result = read_result(name, response, number, **known)
+                if sending.orders and result["status"] == "FAILURE":
+                    self._sent.forget(sending)
+                return result
+            finally:
+                budget.seconds = 0.0  # an interrupted call sends nothing later
+            what = f"had no answer from {self._host}: {detail}"
+            raise exchange_error(name, what, unknown=budget.lost > 0 or repeated)
 
     def close(self) -> None:
         """Close the connections; the Exchange can be used again afterwards."""

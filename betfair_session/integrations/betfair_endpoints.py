@@ -27,13 +27,14 @@ from betfairlightweight.exceptions import (
     StatusCodeError,
 )
 from betfairlightweight.streaming import BetfairStream, StreamListener
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from betfair_session.arguments import refuse
 from betfair_session.betfair.by_requests import no_auth
 from betfair_session.betfair.http import trusting
 from betfair_session.exchange.auth import orders_sent_for
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
-from betfair_session.process.causes import without_frames
+from betfair_session.process.causes import chain, without_frames
 from betfair_session.process.clocks import now, passed
 from betfair_session.process.single_flight import while_wanted
 from betfair_session.process.threads import NoThreadError, OverrunError, run_until
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _PORT = 443  # the stream's
 _HURRY_SECONDS = 2.0
+_UNCONNECTED = (ConnectTimeoutError, NewConnectionError)
 
 
 def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN401 - our APIClient
@@ -101,32 +103,35 @@ class Sending(BaseEndpoint):
         """Send a call; see the class."""
         guard = _guarded(self.client, session)
         send = partial(super().request, method, params, guard)
-        order = (method or "").rpartition("/")[2] in ORDERS
-        return self._renewing(guard, send, (params or {}).get("customerRef", "") if order else None)
+        order = ((method or "").rpartition("/")[2], (params or {}).get("customerRef") or "")
+        return self._renewing(guard, send, [order] if order[0] in ORDERS else [])
 
-    def _renewing(self, guard: Any, send: Callable[[], T], ref: str | None = None) -> T:  # noqa: ANN401 - a session's stand-in
-        """Send; `ref` is an order's customerRef, or "" for none."""
+    def _renewing(self, guard: Any, send: Callable[[], T], orders: Any = ()) -> T:  # noqa: ANN401 - a session's stand-in
+        """Send; an order is an operation and its customerRef, or "" for none."""
         # Some tools take a text's content from a frame, whatever its repr shows.
         token, began = Secret(self.client.session_token or ""), now()
-        repeated = self._sent.note(ref) is not None
+        sending = self._sent.note(orders)
         try:
             return send()
         except (APIError, StatusCodeError) as error:
             # JSON-RPC says it with status 200, REST (the navigation menu) with another.
             if guard.answer is None or not session_is_invalid(guard.answer):
+                causes = chain(getattr(error, "exception", None) or error)
+                if any(isinstance(each, _UNCONNECTED) for each in causes):
+                    self._sent.forget(sending)
                 raise
             rejection = error
-        if repeated:
+        self._sent.forget(sending)  # it was not carried out
+        if sending.repeated:
             with contextlib.suppress(BetfairError, OverrunError, NoThreadError):
                 soon = time.monotonic() + _HURRY_SECONDS  # a login goes on after that
                 renew = partial(while_wanted, lambda: self.client.renew_token(token.reveal()))
                 run_until(soon, renew, may_log_in=True)
             raise rejection
-        self._sent.forget(ref)  # it was not carried out
         self.client.renew_token(token.reveal())
-        if ref is not None and passed(began) >= ORDER_SECONDS:
+        if orders and passed(began) >= ORDER_SECONDS:
             raise rejection
-        self._sent.note(ref)
+        self._sent.note(orders)
         return send()
 
 

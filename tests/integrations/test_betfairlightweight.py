@@ -20,6 +20,7 @@ from hand_clocks import HandClocks
 from programs import run
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger, saying
+from servers.process import free_ports
 
 from betfair_session import (
     BetfairSessionError,
@@ -153,7 +154,7 @@ def test_an_order_that_may_stand_is_not_repeated_after_a_login(
         sandbox.fault("betting", fault)
         with pytest.raises(APIError):
             place(trading, "one")
-        hands.go(50)
+        hands.go(70)
     hands.sleep(100)  # as a wall clock that is set anew
     sandbox.expire_all()
     with pytest.raises(APIError):
@@ -163,6 +164,23 @@ def test_an_order_that_may_stand_is_not_repeated_after_a_login(
     assert len(sandbox.orders()) == 1
     sandbox.expire_all()
     assert place(trading, "two").status == "SUCCESS"  # which may be repeated at once
+
+
+def test_an_order_that_never_left_may_wait_for_a_login(
+    sandbox: Sandbox, trading: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a cancellation held up by an order with its reference."""
+    with monkeypatch.context() as patch:
+        patch.setattr(trading, "api_uri", f"https://localhost:{free_ports(1)[0]}/")
+        with pytest.raises(APIError):
+            place(trading, "one")
+    sandbox.expire_all()
+    assert place(trading, "one").status == "SUCCESS"
+    sandbox.expire_all()
+    sandbox.clear_journal()
+    with pytest.raises(APIError):  # the sandbox has no such operation
+        trading.betting.cancel_orders("1.1", customer_ref="one")
+    assert sandbox.counts()["betting"] == 2
 
 
 @pytest.mark.usefixtures("program_ended")
