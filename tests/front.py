@@ -26,6 +26,9 @@ LOCK = "session.token.login"
 UNKNOWN = "A" * 43 + "="  # a token that Betfair does not know
 BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
 RPC, REST = "betting/json-rpc/v1", "betting/rest/v1.0/listEventTypes/"
+PLACE_BY_REST = "betting/rest/v1.0/placeOrders/"
+ORDER = {**BET, "customerRef": "mine"}
+PLACE = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/placeOrders", "params": ORDER, "id": 2}
 READ = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/listEventTypes", "params": {}, "id": 1}
 
 

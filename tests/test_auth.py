@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from front import BET, KEY, READ, REST, RPC, Front
+from front import BET, KEY, ORDER, PLACE, PLACE_BY_REST, READ, REST, RPC, Front
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger, answer, saying
@@ -32,8 +32,6 @@ from betfair_session import (
 from betfair_session.exchange import auth as auth_module
 from betfair_session.sandbox import Sandbox
 
-ORDER = {**BET, "customerRef": "mine"}
-PLACE = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/placeOrders", "params": ORDER, "id": 2}
 FORMS: dict[str, tuple[object, str]] = {
     "rpc": (READ, RPC),
     "batch": ([READ, READ], RPC),
@@ -41,7 +39,7 @@ FORMS: dict[str, tuple[object, str]] = {
     "account": ({}, "account/rest/v1.0/getAccountFunds/"),
     "order": (PLACE, RPC),
     "order in a batch": ([READ, PLACE], RPC),
-    "rest order": (ORDER, "betting/rest/v1.0/placeOrders/"),
+    "rest order": (ORDER, PLACE_BY_REST),
     "order by number": ({**PLACE, "params": {**BET, "customerRef": 5}}, RPC),
 }
 
@@ -193,6 +191,13 @@ def test_an_order_that_was_replayed_may_stand(
     hands.go(50)
     sandbox.expire_all()
     assert "INVALID_SESSION" in post(sandbox, auth, PLACE).text
+
+
+def test_the_orders_of_an_account_are_known_wherever_they_were_sent(front: Front) -> None:
+    """A program may make a client for each task; vendors have one app key for many accounts."""
+    sessions = [front.manager().session(front.path, key) for key in "aab"]
+    known = [auth_module.orders_sent_for(each) for each in sessions]
+    assert known[0] is known[1] is not known[2]
 
 
 def test_a_sending_that_is_forgotten_takes_no_other_along(hands: HandClocks) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from front import BET
+from front import BET, PLACE, PLACE_BY_REST, READ, REST, RPC
 from servers.azure import ACCOUNT, ACCOUNT_KEY
 from servers.objects import ObjectServer
 
@@ -29,6 +29,7 @@ from betfair_session import (
     cli,
     exceptions,
     sandbox as sandbox_package,
+    session_is_invalid,
     storage,
 )
 from betfair_session.environment import NAMES
@@ -127,26 +128,31 @@ def test_the_programs_of_a_page_run(execute: Callable[[str], str], page: str) ->
     execute("\n".join(_blocks(_PAGES[page], "python")))
 
 
-@pytest.mark.parametrize("lives", [True, False])
+@pytest.mark.parametrize(
+    ("path", "body", "sent"),
+    [(REST, {}, 2), (RPC, [READ], 2), (PLACE_BY_REST, BET, 1), (RPC, [READ, PLACE], 1)],
+)
 def test_the_class_for_httpx_replaces_a_rejected_token_once(
-    sandbox: Sandbox, betting_session: Session, *, lives: bool
+    sandbox: Sandbox, betting_session: Session, path: str, body: object, sent: int
 ) -> None:
+    """What places no bet is sent again, once."""
     page: dict[str, Any] = {}
     exec(_blocks(_PAGES["docs/asyncio.md"], "python")[1], page)
 
-    async def place_order() -> httpx.Response:
+    async def send() -> httpx.Response:
         trusted = ssl.create_default_context(cafile=sandbox.ca_bundle)
         auth = page["SharedSession"](betting_session)
         async with httpx.AsyncClient(auth=auth, verify=trusted) as client:
-            return await client.post(f"{sandbox.api_url}betting/rest/v1.0/placeOrders/", json=BET)
+            return await client.post(f"{sandbox.api_url}{path}", json=body)
 
     dead = betting_session.token()
     sandbox.expire(dead)
-    if not lives:
-        sandbox.configure(session_seconds=0)
-    assert asyncio.run(place_order()).is_success is lives
-    assert (sandbox.counts()["betting"], len(sandbox.orders())) == (2, int(lives))
+    assert session_is_invalid(asyncio.run(send())) is (sent == 1)
+    assert (sandbox.counts()["betting"], sandbox.orders()) == (sent, [])
     assert betting_session.token() != dead
+    sandbox.configure(session_seconds=0)
+    assert session_is_invalid(asyncio.run(send()))
+    assert sandbox.counts()["betting"] == 2 * sent
 
 
 @pytest.mark.parametrize(

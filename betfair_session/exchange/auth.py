@@ -71,6 +71,14 @@ class Noted(NamedTuple):
         """Whether an earlier call, or one under way, may have placed one of them."""
         return self.first is not self.at
 
+    def check_age(self, began: Times) -> None:
+        """Raise ExchangeError if they may stand, and a session asked for at `began` comes late."""
+        old = self.repeated and clocks.passed(self.first) >= ORDER_SECONDS
+        if old and clocks.passed(began) >= _LONG_SECONDS:
+            names = ", ".join(name for name, _ in self.orders)
+            what = "was not sent again, since getting the session took too long"
+            raise exchange_error(names, what, unknown=True)
+
 
 class SentOrders:
     """The orders that were sent in the last two minutes and may have been placed.
@@ -119,12 +127,14 @@ class SentOrders:
             raise
 
 
-_known: dict[Secret, SentOrders] = {}
+_known: dict[tuple[Secret, str, str], SentOrders] = {}
 
 
-def orders_sent_for(client: IdentityClient) -> SentOrders:
-    """Return what this process knows of the orders of a client's app key, whoever sent them."""
-    return _known.setdefault(client.app_key, SentOrders())
+def orders_sent_for(session: Session) -> SentOrders:
+    """Return what this process knows of the orders of a session's account, whoever sent them."""
+    # The place tells the accounts of one app key apart, as vendors have them.
+    place = (session.client.app_key, session.store.label, session.key)
+    return _known.setdefault(place, SentOrders())
 
 
 class BetfairAuth(AuthBase):
@@ -175,7 +185,7 @@ class BetfairAuth(AuthBase):
         self._session = checked_handle(session)
         self._hosts = _usual_hosts(session.client) if hosts is None else _checked(hosts)
         self._replay_orders = checked_flag(replay_orders, "replay_orders")
-        self._sent = orders_sent_for(session.client)
+        self._sent = orders_sent_for(session)
 
     def __call__(self, request: PreparedRequest, noted: Noted | None = None) -> PreparedRequest:
         """Sign a request; requests calls this.
@@ -205,11 +215,7 @@ class BetfairAuth(AuthBase):
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
         request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
         sending = noted or self._sent.note(orders_in(request.url or "", request.body))
-        old = sending.repeated and clocks.passed(sending.first) >= ORDER_SECONDS
-        if old and clocks.passed(began) >= _LONG_SECONDS:
-            names = ", ".join(called(request.url or "", request.body))
-            what = "was not sent again, since getting the session took too long"
-            raise exchange_error(names, what, unknown=True)
+        sending.check_age(began)
         answered = partial(self._answered, sending.first)
         request.register_hook("response", answered)  # type: ignore[no-untyped-call] # requests'
         return request

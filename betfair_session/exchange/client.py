@@ -106,7 +106,7 @@ class Exchange(Closable):
         self._base = base
         self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
-        self._sent = orders_sent_for(client)
+        self._sent = orders_sent_for(session)
         self._replays_orders = replay_orders  # BetfairAuth checks it
         self.requests = OwnSession(
             _ResendingAdapter(self._timeout),

@@ -32,6 +32,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from betfair_session.arguments import refuse
 from betfair_session.betfair.by_requests import no_auth
 from betfair_session.betfair.http import trusting
+from betfair_session.exceptions import ExchangeError
 from betfair_session.exchange.auth import orders_sent_for
 from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.causes import chain, without_frames
@@ -59,6 +60,7 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
 
     A client that has no token yet gets one first.
     """
+    began = now()
     if client.session_token is None:
         client.obtain_token()
 
@@ -76,7 +78,8 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
             raise StatusCodeError(answer.status_code)
         return answer
 
-    guard = SimpleNamespace(get=partial(send, "GET"), post=partial(send, "POST"), answer=None)
+    how = {"get": partial(send, "GET"), "post": partial(send, "POST")}
+    guard = SimpleNamespace(**how, answer=None, began=began)
     return guard
 
 
@@ -92,7 +95,7 @@ class Sending(BaseEndpoint):
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - our APIClient
         """Prepare."""
         super().__init__(client)
-        self._sent = orders_sent_for(client.shared_session.client)
+        self._sent = orders_sent_for(client.shared_session)
 
     def request(
         self,
@@ -111,6 +114,10 @@ class Sending(BaseEndpoint):
         # Some tools take a text's content from a frame, whatever its repr shows.
         token, began = Secret(self.client.session_token or ""), now()
         sending = self._sent.note(orders)
+        try:
+            sending.check_age(guard.began)
+        except ExchangeError as error:
+            raise APIError(None, exception=error) from None
         try:
             return send()
         except (APIError, StatusCodeError) as error:

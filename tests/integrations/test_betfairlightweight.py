@@ -166,6 +166,22 @@ def test_an_order_that_may_stand_is_not_repeated_after_a_login(
     assert place(trading, "two").status == "SUCCESS"  # which may be repeated at once
 
 
+def test_a_repetition_whose_first_token_comes_late_is_not_sent(
+    hands: HandClocks, sandbox: Sandbox, front: Front, bot: Bot
+) -> None:
+    """A program may repeat a lost order by another client, or after a logout."""
+    first, second = bot(), bot()
+    sandbox.fault("betting", "lost")
+    with pytest.raises(APIError):
+        place(first)
+    hands.go(35)
+    sandbox.expire_all()
+    with front.under_way("certlogin", lambda: place(second)) as call:
+        hands.go(30)
+    assert isinstance(call.exception(), APIError)
+    assert sandbox.counts()["betting"] == len(sandbox.orders()) == 1
+
+
 def test_an_order_that_never_left_may_wait_for_a_login(
     sandbox: Sandbox, trading: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
