@@ -15,15 +15,26 @@ from .controls import Controls, SandboxError
 _START_SECONDS = 60
 _STOP_SECONDS = 10
 
-
 # Without the working directory, where a secrets.py of the user's would run (-P).
 _PROGRAM = f"""import sys
 sys.path.append({str(Path(__file__).parents[2])!r})
-from betfair_session.sandbox.__main__ import main
-sys.exit(main())"""
+from betfair_session.sandbox.process import serve
+serve(int(sys.argv[1]))"""
 
 LAST_PORT = 65_533
 """Of the first of three ports."""
+
+
+def serve(port: int) -> None:
+    """Print one JSON line with all that a client needs, or why it cannot start; then serve."""
+    try:
+        from .server import run
+    except ModuleNotFoundError as missing:
+        why_not = f'it needs {missing.name}: pip install "betfair-session[sandbox]"'
+    else:
+        why_not = run(port) if 0 <= port <= LAST_PORT else f"its port must be 0 to {LAST_PORT}"
+    if why_not:
+        sys.stdout.write(json.dumps({"error": why_not}))
 
 
 class Sandbox(Controls):

@@ -34,7 +34,7 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_D
     _ENDINGS.append(signal.SIGHUP)
 
 
-def run(port: int = 0) -> str:
+def run(port: int) -> str:
     """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not start."""
     # Twisted's own handlers fail at a second signal, and there often is one: Ctrl-C goes to a whole
     # process group, and then the parent may stop this process as well.
