@@ -10,13 +10,16 @@ import errno
 import io
 import json
 import os
+import shutil
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
+from typing import Literal, NamedTuple, TextIO
 
 from betfair_session.environment import NAMES, Environment
 from betfair_session.exceptions import (
@@ -28,9 +31,6 @@ from betfair_session.exceptions import (
     LoginRefused,
     StoreError,
 )
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 NAME = "betfair-session"
 ERROR, USAGE, REFUSED, CANNOT_TELL, STORE = 1, 2, 3, 4, 5
@@ -65,7 +65,8 @@ _WRITE_ERRORS = frozenset((errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, er
 
 _WIDTH = 100  # characters, where there is no terminal
 _INDENT = 13
-_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "not checked": "dim"}
+_RED = 31
+_COLOURS = {"ok": 32, "warning": 33, "problem": _RED, "not checked": 2}
 
 
 class UsageError(ConfigurationError):
@@ -105,9 +106,10 @@ class Output:
         if self.json or self.quiet or not sys.stderr.isatty():
             yield
             return
+        from rich.console import Console
         from rich.markup import escape
 
-        status = _console(sys.stderr).status("", spinner="line")
+        status = Console(file=sys.stderr).status("", spinner="line")
         over, changing = threading.Event(), threading.Lock()
 
         def show() -> None:
@@ -168,8 +170,7 @@ def write(text: str) -> None:
 
 def complain(text: str, *, failed: bool = False) -> None:
     """Write a line to standard error; if that fails, the exit code still says enough."""
-    # Without rich: its import takes a moment, and it may be the missing part.
-    name = f"\x1b[31m{NAME}:\x1b[0m" if failed and _coloured(sys.stderr) else f"{NAME}:"
+    name = _coloured(f"{NAME}:", _RED, sys.stderr) if failed else f"{NAME}:"
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{name} {text}\n")
 
@@ -242,32 +243,17 @@ def problem(name: str, error: BaseException, advice: str = "") -> Finding:
 
 def in_rows(finding: Finding) -> str:
     """Format a finding for people, as wide as the terminal."""
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid()
-    grid.add_column(min_width=_INDENT, no_wrap=True)
-    grid.add_column(overflow="fold")
-    state = Text(finding.state, _COLOURS[finding.state])
-    grid.add_row(state, Text(f"{finding.name}: {finding.text}"))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    below = " " * _INDENT
+    fill = partial(textwrap.fill, width=width, subsequent_indent=below, break_on_hyphens=False)
+    rows = [fill(f"{finding.state:{_INDENT}}{finding.name}: {finding.text}")]
     if finding.advice:
-        grid.add_row("", Text(f"to do: {finding.advice}"))
-    with (console := _console(sys.stdout)).capture() as captured:
-        console.print(grid)
-    lines = captured.get().splitlines()
-    return "\n".join(line.rstrip() for line in lines)  # rich pads each cell
+        rows.append(fill(f"to do: {finding.advice}", initial_indent=below))
+    state = _coloured(finding.state, _COLOURS[finding.state], sys.stdout)
+    return state + "\n".join(rows).removeprefix(finding.state)
 
 
-def _console(stream: TextIO) -> Console:
-    from rich.console import Console
-
-    return Console(
-        file=stream,
-        width=None if stream.isatty() else _WIDTH,
-        color_system="auto" if _coloured(stream) else None,
-    )
-
-
-def _coloured(stream: TextIO) -> bool:
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return stream.isatty() and os.name == "posix" and not plain
+def _coloured(text: str, colour: int, stream: TextIO) -> str:
+    """Return a text in a colour of ANSI's, if the stream shows colours."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or os.name != "posix"
+    return text if plain or not stream.isatty() else f"\x1b[{colour}m{text}\x1b[0m"
