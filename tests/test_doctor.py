@@ -85,8 +85,11 @@ WRONG: dict[tuple[int, str], list[dict[str, str]]] = {
         {"BETFAIR_SESSION_STORE": "s3:/b/x"},
         {"BETFAIR_STORAGE_OPTIONS": '{"key": "hidden-value"'},
     ],
-    (5, "store"): [{"BETFAIR_SESSION_KEY": "directory"}, {"BETFAIR_SESSION_STORE": "store/file"}],
-    (5, "writing"): [{"BETFAIR_SESSION_KEY": "file/name"}],
+    (5, "store"): [
+        {"BETFAIR_SESSION_KEY": "directory"},
+        {"BETFAIR_SESSION_KEY": "file/name"},
+        {"BETFAIR_SESSION_STORE": "store/file"},
+    ],
     (4, HOSTS): [
         {"BETFAIR_CA_BUNDLE": ""},
         {"BETFAIR_IDENTITY_URL": "", "BETFAIR_IDENTITY_CERT_URL": "", **AUSTRALIA},

@@ -255,9 +255,9 @@ def test_silence_does_not_take_a_token_that_should_live(
     """Of Betfair or the store: within the session's length it stays in use, and is soon checked."""
     token, watched = session.token(), Watched(session)
     hands.go(WINDOW)
-    if fault == "store":
-        os.rename(front.path, str(front.path) + ".away")
-        front.path.write_text("not a directory")
+    if fault == "store":  # it lost the token, and takes no lock
+        front.token.unlink()
+        watched.before_write = Mock(side_effect=StoreError("no space is left", reason="full"))
     else:
         front.sandbox.fault("keepAlive", fault, times=None)
     asked = []

@@ -64,7 +64,7 @@ def examine_store(case: Case) -> Iterator[Finding]:
     said: list[str] = []
     case.out.warn = said.append
     try:
-        case.store, case.key = store, key = open_place(case.out, case.seconds)
+        case.store, case.key = store, key = open_place(case.out)
         found = inspect(store, key, timeout=case.seconds)
     except BetfairSessionError as error:
         yield problem("store", error)

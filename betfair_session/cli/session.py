@@ -22,7 +22,7 @@ from betfair_session.storage.contract import TokenStore, VersionConflict
 
 from .commands import command, option, place, timeout
 from .output import Output
-from .status import next_login, see_directory, span
+from .status import next_login, span
 
 _WAITING = "waiting for the store or Betfair …"
 _STORE_SECONDS = 5.0
@@ -196,6 +196,4 @@ def _session(
     with given.client(certificate=logs_in) as client:
         client.timeout = min(client.timeout, seconds)
         with given.manager(client, lease=lease, **settings) as manager:
-            session = manager.session(*given.place())
-            see_directory(session.store, seconds)
-            yield session
+            yield manager.session(*given.place())

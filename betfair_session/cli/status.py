@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
-from functools import partial
-from pathlib import Path
 
-from betfair_session.exceptions import StoreUnavailable
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import Inspection, Login, inspect
 from betfair_session.login.errors import in_words, moment
-from betfair_session.process.threads import run_until
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
-from betfair_session.storage.errors import Operation, attempt
-from betfair_session.storage.local import HINTS, LocalStore
+from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import check_key
 
 from .commands import command, place, timeout
@@ -38,7 +32,7 @@ def status(out: Output, *, timeout: float) -> None:
 
     exit codes: 0 the store could be read; 2 the object is other data than a token (over 1 KiB)
     """
-    opened, name = open_place(out, timeout)
+    opened, name = open_place(out)
     with opened:
         with out.progress(lambda: f"waiting for {opened.label} …"):
             found = inspect(opened, name, timeout=timeout)
@@ -50,28 +44,10 @@ def status(out: Output, *, timeout: float) -> None:
         out.tell(_document(opened, name, found), "\n".join(map(in_rows, shown)))
 
 
-def open_place(out: Output, timeout: float) -> tuple[TokenStore, str]:
+def open_place(out: Output) -> tuple[TokenStore, str]:
     place = out.environment().place()
     key = check_key(place.key)
-    store = open_store(place.store, place.storage_options)
-    see_directory(store, timeout)
-    return store, key
-
-
-def see_directory(store: TokenStore, timeout: float) -> None:
-    """Refuse a file as a local store: reads below it find nothing, as in a new directory."""
-    if isinstance(store, LocalStore):
-        look = partial(_see_directory, store.label)
-        opening = Operation("open", store.label, hints=HINTS)
-        attempt(opening, run_until, time.monotonic() + timeout, look)
-
-
-def _see_directory(name: str) -> None:
-    path = Path(name)
-    found = next((each for each in (path, *path.parents) if os.path.exists(each)), None)
-    if found and not os.path.isdir(found):
-        message = f"{found} is a file, not a directory; STORE must be a directory or a URL"
-        raise StoreUnavailable(message, store=name, reason="other")
+    return open_store(place.store, place.storage_options), key
 
 
 def what_is_stored(store: TokenStore, key: str, found: Inspection) -> Finding:

@@ -50,7 +50,7 @@ _log = Log("betfair_session.storage")
 _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself with a better error
 _GO_FILE = ".attrs"  # Go's side file for each object
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's: we always do
-HINTS = {"timeout": "does its mount hang? Mount it again, or allow more time"}
+_HINTS = {"timeout": "does its mount hang? Mount it again, or allow more time"}
 
 
 class Lane:
@@ -194,7 +194,7 @@ class LocalStore(TokenStore):
                     files.fence(path)
                     self._compare(key, path, expect)
                     os.unlink(path)
-            except (FileNotFoundError, NotADirectoryError) as error:
+            except FileNotFoundError as error:
                 if not files.tells_missing(error, self.label):
                     raise
                 if expect is not ANY:
@@ -224,7 +224,7 @@ class LocalStore(TokenStore):
         *given: str,
     ) -> T:
         """Do `work` here if the file is on a disk, else in a thread that can be abandoned."""
-        operation = Operation(verb, self.label, key, HINTS)
+        operation = Operation(verb, self.label, key, _HINTS)
         if self._on_disk.get(key):
             return attempt(operation, work, *given)
 
@@ -261,7 +261,7 @@ class LocalStore(TokenStore):
                 if version == renew:
                     # Windows needs the path, which is safe: an open file cannot be replaced there.
                     os.utime(file.fileno() if os.utime in os.supports_fd else path)
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except FileNotFoundError as error:
             if not files.tells_missing(error, self.label):
                 raise
             return None

@@ -563,8 +563,10 @@ def test_a_pipe_in_the_place_of_the_directory_holds_nobody_up(tmp_path: Path) ->
     os.mkfifo(tmp_path / "pipe")
     store = open_store(str(tmp_path / "pipe"))
     assert failure("create", store, timeout=30).reason == "other"
-    store.delete("token", deadline=within(30))
-    assert get(store) is None
+    with pytest.raises(StoreUnavailable):
+        get(store)
+    with pytest.raises(StoreWriteError):
+        store.delete("token", deadline=within(30))
 
 
 # --- what cannot be written -----------------------------------------------------------------------
