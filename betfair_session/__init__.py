@@ -18,24 +18,7 @@ account: `betfair-session sandbox`.
 
 from __future__ import annotations
 
-from .exceptions import (
-    BetfairSessionError as BetfairSessionError,
-    Blocked as Blocked,
-    CertificateError as CertificateError,
-    ConfigurationError as ConfigurationError,
-    ExchangeError as ExchangeError,
-    IdentityError as IdentityError,
-    IdentityUnavailable as IdentityUnavailable,
-    LoginBrake as LoginBrake,
-    LoginRefused as LoginRefused,
-    LoginTimeout as LoginTimeout,
-    NotATokenError as NotATokenError,
-    PublishUncertain as PublishUncertain,
-    SessionRejected as SessionRejected,
-    StoreError as StoreError,
-    StoreUnavailable as StoreUnavailable,
-    StoreWriteError as StoreWriteError,
-)
+from .exceptions import *  # noqa: F403 - all that its __all__ names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +66,7 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
         "storage.contract": "TokenStore",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
-    __all__ = sorted([*_HOME_OF, *exceptions.__all__])  # noqa: F821, PLE0605 - both are lists
+    __all__ = sorted([*_HOME_OF, *exceptions.__all__])  # noqa: F405, PLE0605 - both are lists
 
     def __getattr__(name: str) -> object:
         if name == "__version__":

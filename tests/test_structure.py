@@ -158,6 +158,8 @@ def test_the_public_names_are_there_and_no_others(monkeypatch: pytest.MonkeyPatc
     tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     checked = {name.asname for node in imports for name in node.names if name.asname}
+    assert [each.module for each in imports if each.names[0].name == "*"] == ["exceptions"]
+    checked |= {*exceptions.__all__}
     assert set(vars(betfair_session)["__all__"]) == checked == PUBLIC  # by type checkers, too
     assert set(dir(betfair_session)) >= PUBLIC
     for name in PUBLIC - {"EventKind", "JurisdictionName", "Store", "StrPath"}:  # of types
