@@ -92,11 +92,6 @@ class Sending(BaseEndpoint):
     sent a moment ago, by a caller that repeats it as flumine does: Betfair soon forgets it.
     """
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - our APIClient
-        """Prepare."""
-        super().__init__(client)
-        self._sent = orders_sent_for(client.shared_session)
-
     def request(
         self,
         method: str | None = None,
@@ -113,7 +108,8 @@ class Sending(BaseEndpoint):
         """Send; an order is an operation and its customerRef, or "" for none."""
         # Some tools take a text's content from a frame, whatever its repr shows.
         token, began = Secret(self.client.session_token or ""), now()
-        sending = self._sent.note(orders)
+        sent = orders_sent_for(self.client.shared_session)
+        sending = sent.note(orders)
         try:
             sending.check_age(guard.began)
         except ExchangeError as error:
@@ -125,10 +121,10 @@ class Sending(BaseEndpoint):
             if guard.answer is None or not session_is_invalid(guard.answer):
                 causes = chain(getattr(error, "exception", None) or error)
                 if any(isinstance(each, _UNCONNECTED) for each in causes):
-                    self._sent.forget(sending)
+                    sent.forget(sending)
                 raise
             rejection = error
-        self._sent.forget(sending)  # it was not carried out
+        sent.forget(sending)  # it was not carried out
         if sending.repeated:
             with contextlib.suppress(BetfairError, OverrunError, NoThreadError):
                 soon = time.monotonic() + _HURRY_SECONDS  # a login goes on after that
@@ -138,7 +134,7 @@ class Sending(BaseEndpoint):
         self.client.renew_token(token.reveal())
         if orders and passed(began) >= ORDER_SECONDS:
             raise rejection
-        self._sent.note(orders)
+        sent.note(orders)
         return send()
 
 

@@ -221,9 +221,8 @@ class APIClient(betfairlightweight.APIClient):
                 refuse("api_url", message)
 
     def _log_in(self) -> dict[str, str | None]:
-        with as_betfair_errors():
-            token = SecretHeader(self.shared_session.token())
-        return {"sessionToken": token, "loginStatus": "SUCCESS"}
+        self.obtain_token()
+        return {"sessionToken": self.session_token, "loginStatus": "SUCCESS"}
 
     def _keep_alive(self) -> dict[str, str | None]:
         began = now()
