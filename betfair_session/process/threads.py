@@ -208,6 +208,7 @@ async def task_within(work: Callable[[], Awaitable[T]], seconds: float) -> T:
 
     task: Any = current_task()
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    del task  # its error holds this frame
     if seconds <= 0:  # the event loop may have been blocked until then
         raise OutOfTime
     try:
@@ -238,11 +239,11 @@ class Once(Generic[T]):
         # Re-entrant: a garbage collection in the thread that holds it may run code that asks again.
         self._lock = threading.RLock()
         self._outcome: Outcome[T] | None = None
-        self._former: T | None = None
+        self.again = False  # whether the next `get` makes it anew, or the last one did
 
     def after_fork(self) -> None:
         """Make it anew; keep what the parent made, since dropping that might close it."""
-        self._parents = (self._outcome, self._former, self._parents)
+        self._parents = (self._outcome, self._parents)
         self._begin()
 
     def get(self, make: Callable[[], T], *, deadline: float) -> T:
@@ -255,37 +256,10 @@ class Once(Generic[T]):
             raise OutOfTime
         return outcome.result()
 
-    def _made(self) -> T | None:
-        outcome = self._outcome
-        if outcome is None or not outcome.done() or outcome.error is not None:
-            return None
-        return outcome.result()
-
-    @property
-    def renewed(self) -> bool:
-        """Whether the next `get` makes it anew, or the last one did."""
-        return self._former is not None
-
-    def renew(self, made: T) -> T | None:
-        """Let the next `get` replace `made`, if it is current; return what was replaced before it.
-
-        Other threads may still use `made`, so it is kept until the next renewal.
-        """
+    def forget(self, made: T | None = None) -> None:
+        """Let the next `get` make it anew; given `made`, only if that is current."""
         with self._lock:
-            if self._made() is not made:
-                return None
-            former, self._former, self._outcome = self._former, made, None
-            return former
-
-    def take(self) -> T | None:
-        """Return what was made, and forget it; if there is nothing, what the last `renew` kept.
-
-        What is still being made stays, for the next call or for `get`.
-        """
-        with self._lock:
-            made = self._made()
-            if made is None:
-                made, self._former = self._former, None
-            else:
-                self._outcome = None
-        return made
+            outcome = self._outcome  # dropped after the lock: that may close it
+            done = outcome is not None and outcome.done() and outcome.error is None
+            if made is None or (outcome and done and outcome.result() is made):
+                self._outcome, self.again = None, self.again or done

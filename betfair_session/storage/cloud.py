@@ -280,7 +280,7 @@ class CloudStore(TokenStore):
                 if self._theirs is not None or not judged.rejects_credentials:
                     raise
                 # Drivers read a key file only once, and tools rewrite it while the program runs.
-                self._renew(driver)
+                self._ours.forget(driver)
                 if not judged.status:  # a search for credentials may take the rest of the time
                     raise
             return work(Target(self._driver(deadline), name, deadline))
@@ -289,17 +289,17 @@ class CloudStore(TokenStore):
         operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
         return attempt(operation, work_again)
 
-    def _renew(self, driver: Driver) -> None:
-        """Let the next call open a new driver in place of this one."""
-        self._ours.renew(driver)
-
     @abstractmethod
     def _request(self, target: Target, send: Callable[..., MaybeAsync[T]], *given: object) -> T:
         """Send one request by `_read`, `_write` or `_delete`, until the target's deadline."""
 
+    def close(self) -> None:
+        """Close the connections that this store opened; the next call opens new ones."""
+        self._ours.forget()
+
     def _driver(self, deadline: float) -> Driver:
         """Return our own driver, which each process opens once."""
         # What is wrong with a setting that was right before may pass: a tool rewrites its file.
-        verb = "reopen" if self._ours.renewed else "open"
+        verb = "reopen" if self._ours.again else "open"
         operation = Operation(verb, self.label, hints=self.hints, cloud=True)
         return attempt(operation, lambda: self._ours.get(self._open, deadline=deadline))

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from abc import abstractmethod
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import reset_in_child
-from betfair_session.process.threads import NoThreadError, Once, serve, start, task_within
+from betfair_session.process.threads import NoThreadError, serve, start, task_within
 
 from .cloud import CloudStore, Driver
 from .errors import contained
@@ -144,7 +144,6 @@ def run(
     work: Callable[[], Coroutine[Any, Any, T]],
     *,
     deadline: float,
-    begun: Callable[[Future[T]], object] = lambda _: None,
 ) -> T:
     """Run a coroutine on a loop in another thread; cancel it at `deadline`."""
     if _inside(loop):
@@ -154,29 +153,35 @@ def run(
         return await task_within(work, deadline - time.monotonic())
 
     future = asyncio.run_coroutine_threadsafe(in_time(), loop)
-    begun(future)
     try:
         # Work that blocks the loop, such as reading credentials, delays its end, too.
         return future.result(max(deadline - time.monotonic(), 0) + _GRACE_SECONDS)
     finally:
         future.cancel()
+        del future  # its error holds this frame, and so what the call uses
 
 
-def release(once: Once[T], shut: Callable[[T], Coroutine[Any, Any, None]]) -> None:
-    """Close the drivers that `once` opened: from `close`, the garbage collector, or at exit."""
-    # Read without the lock: the collector may run in the thread that is starting the loop.
-    loop = _loops.ours
-    while (driver := once.take()) is not None:
-        if loop is None:  # no loop in this process: nothing to close
-            continue
-        future = asyncio.run_coroutine_threadsafe(shut(driver), loop)
-        if not _inside(loop):  # the collector may run in the loop's own thread
-            with suppress(Exception):  # a failed close loses nothing
-                future.result(_CLOSING_SECONDS)
+class Opened:
+    """A driver that we opened: it is closed when no call holds this any more, or at exit."""
+
+    def __init__(self, driver: Driver, shut: Callable[[Driver], Coroutine[Any, Any, None]]) -> None:
+        """Hold a driver on our loop."""
+        self.driver = driver
+        self.close = weakref.finalize(self, _close, background_loop(), partial(shut, driver))
+
+
+def _close(loop: AbstractEventLoop, shut: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Close a driver: in a call's thread, the garbage collector's, or at exit."""
+    if loop is not _loops.ours:  # a parent's
+        return
+    future = asyncio.run_coroutine_threadsafe(shut(), loop)
+    if not _inside(loop):  # the last call, or the collector, may run in the loop's own thread
+        with suppress(Exception):  # a failed close loses nothing
+            future.result(_CLOSING_SECONDS)
 
 
 def detach_finalizers(filesystem: object) -> None:
-    """Remove a driver's own finalizers, since `release` closes it.
+    """Remove a driver's own finalizers, since `Opened` closes it.
 
     Those finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a forked child
     does not have (adlfs: without end), or give up after a tenth of a second.
@@ -213,14 +218,6 @@ async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driv
 class LoopStore(CloudStore):
     """A store on an asynchronous fsspec driver: ours runs on our loop, a caller's on its own."""
 
-    def __init__(self, *given: Any, **theirs: Driver) -> None:  # noqa: ANN401 - as CloudStore's
-        """Prepare the store; see CloudStore."""
-        super().__init__(*given, **theirs)
-        self.after_fork()
-        reset_in_child(self)
-        if self._theirs is None:
-            weakref.finalize(self, release, self._ours, self._shut)
-
     def _check_process(self) -> None:
         # Patched threads are greenlets of one real thread, which an event loop would block.
         patched = threading.get_ident.__module__.partition(".")[0]
@@ -231,29 +228,28 @@ class LoopStore(CloudStore):
                 '"betfair-session[obstore]")'
             )
 
-    def _open(self) -> Driver:
+    def _open(self) -> Opened:
         from fsspec.config import apply_config
 
         of_the_url = drivers_own(self.kind, "_get_kwargs_from_urls")(self._url)
         options = apply_config(self.kind, {**of_the_url, **self._options})
         loop = background_loop()
         driver = self._make({**options, "skip_instance_cache": True, "loop": loop})
+        opened = Opened(driver, self._shut)
 
         async def prepare() -> None:
-            try:
-                if not await self._prepare(driver):
-                    where = "options, environment or profile; the machine gave none, or no answer"
-                    raise no_credentials(f"no credentials in {where}")  # noqa: TRY301 - as any
-            except BaseException:  # close it: it would not look for them again
-                with suppress(Exception):  # it may lack what has to be closed
-                    await self._shut(driver)
-                raise
+            if not await self._prepare(driver):
+                where = "options, environment or profile; the machine gave none, or no answer"
+                raise no_credentials(f"no credentials in {where}")
 
         try:
             run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)
+        except BaseException:
+            opened.close()  # it would not look for credentials again
+            raise
         finally:
             detach_finalizers(driver)  # only now: s3fs and gcsfs add theirs in `_prepare`
-        return driver
+        return opened
 
     def _make(self, options: dict[str, Any]) -> Driver:
         """Return the driver's filesystem; this may block."""
@@ -263,44 +259,19 @@ class LoopStore(CloudStore):
     async def _prepare(self, driver: Driver) -> bool:
         """Make the driver send each request once; return whether it has credentials."""
 
-    def after_fork(self) -> None:
-        """Forget the parent's calls, which go on in the parent."""
-        self._under_way: dict[Future[Any], Driver] = {}  # and the driver of each
-
     @staticmethod
     async def _shut(driver: Driver) -> None:
         """Close what `_open` opened."""
 
-    def _renew(self, driver: Driver) -> None:
-        former = self._ours.renew(driver)
-        calls = [call for call, used in self._under_way.copy().items() if used is former]
-
-        async def shut() -> None:  # the one before `driver`, when no call uses it any more
-            await asyncio.gather(*map(asyncio.wrap_future, calls), return_exceptions=True)
-            await self._shut(former)
-
-        if former is not None:
-            asyncio.run_coroutine_threadsafe(shut(), background_loop())
-
-    def close(self) -> None:
-        """Close the connections that this store opened; the next call opens new ones."""
-        wait(self._under_way.copy(), _CLOSING_SECONDS)
-        release(self._ours, self._shut)
-
     def _request(self, target: Target, send: Callable[..., MaybeAsync[T]], *given: object) -> T:
-        driver, name, deadline = target
-        under_way = self._under_way
+        held, name, deadline = target
 
-        def begun(call: Future[T]) -> None:
-            under_way[call] = driver
-            call.add_done_callback(under_way.pop)
+        def work() -> Coroutine[Any, Any, T]:  # holds `held` until the request ends
+            driver = held.driver if isinstance(held, Opened) else held
+            return cast("Coroutine[Any, Any, T]", send(driver, name, *given))
 
-        return run(
-            background_loop() if self._theirs is None else self._their_loop(),
-            lambda: cast("Coroutine[Any, Any, T]", send(driver, name, *given)),
-            deadline=deadline,
-            begun=begun,
-        )
+        loop = background_loop() if self._theirs is None else self._their_loop()
+        return run(loop, work, deadline=deadline)
 
     def _their_loop(self) -> AbstractEventLoop:
         """Return the loop of the caller's filesystem."""

@@ -15,8 +15,8 @@ import threading
 import time
 import types
 import weakref
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from functools import cache, partial
@@ -741,7 +741,7 @@ def test_a_write_refused_for_its_token_has_not_landed(tmp_path: Path, seconds: i
         options = {**slow.options, "account_host": f"localhost:{there.port}"}
         with open_store("abfs://c", options) as store:
             assert isinstance(store, CloudStore)
-            client = store._driver(within(TIMEOUT)).service_client
+            client = store._driver(within(TIMEOUT)).driver.service_client
             client._credential_policy._token = token
             client._pipeline._transport.connection_config.verify = str(tmp_path / "ca.pem")
             error = failure("replace", store, timeout=1)
@@ -1169,7 +1169,7 @@ def test_a_drivers_task_that_would_end_the_program_ends_no_event_loop() -> None:
 
 
 def test_a_call_that_nobody_waits_for_fails_without_a_word(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after Ctrl-C; asyncio would log its error, with a traceback."""
     begun = threading.Event()
@@ -1181,14 +1181,18 @@ def test_a_call_that_nobody_waits_for_fails_without_a_word(
         except asyncio.CancelledError:
             raise TimeoutError from None
 
-    def leave(call: Future[None]) -> None:
+    def left(work: Coroutine[Any, Any, None], on: asyncio.AbstractEventLoop) -> Future[None]:
+        monkeypatch.undo()
+        call = asyncio.run_coroutine_threadsafe(work, on)
         assert begun.wait(TIMEOUT)
         call.cancel()
+        return call
 
     gc.collect()  # what other tests left
     caplog.clear()
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", left)
     with pytest.raises(CancelledError):
-        loop.run(loop.background_loop(), work, deadline=within(60), begun=leave)
+        loop.run(loop.background_loop(), work, deadline=within(60))
     for _ in range(5):  # turns of the loop, in which the call ends
         loop.run(loop.background_loop(), partial(asyncio.sleep, 0), deadline=within(TIMEOUT))
     gc.collect()
@@ -1211,31 +1215,16 @@ def test_no_driver_closes_by_itself_what_the_store_closes(cloud: str) -> None:
     url, options = CLOUDS[cloud]
     with open_store(url, options) as store:
         assert isinstance(store, CloudStore)
-        driver = store._driver(within(TIMEOUT))
+        driver = store._driver(within(TIMEOUT)).driver
         theirs = [each.peek() for each in weakref.finalize._registry]  # type: ignore[attr-defined]
         assert [each for each in theirs if each and each[0] is driver] == []
-
-
-def test_calls_under_way_end_before_the_store_is_closed(
-    s3: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "_CLOSING_SECONDS", 60)
-    bucket = s3.new_bucket()
-    fault = s3.fail("GET", answer="hold")
-    with ThreadPoolExecutor() as pool, open_store(bucket.url(), bucket.options) as store:
-        reading = pool.submit(get, store)
-        assert fault.reached.wait(60)
-        closing = pool.submit(store.close)
-        assert not wait([closing], 0.3).done
-        fault.release.set()
-        assert reading.result() is closing.result() is None
 
 
 def test_calls_under_way_end_before_their_driver_is_closed(
     s3: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other threads may have it opened anew meanwhile, as keys expire; the rest are closed."""
-    bucket, made, closed = s3.new_bucket(), list[object](), list[int]()
+    bucket, closed = s3.new_bucket(), list[int]()
     fault = s3.fail("GET", answer="hold")
     with ThreadPoolExecutor() as pool, open_store(bucket.url(), bucket.options) as store:
         assert isinstance(store, S3Store)
@@ -1245,18 +1234,21 @@ def test_calls_under_way_end_before_their_driver_is_closed(
             closed.append(id(driver))  # fsspec's are equal to each other
             await shut(driver)
 
+        def renewed() -> int:
+            opened = store._driver(within(TIMEOUT))
+            store._ours.forget(opened)
+            return id(opened.driver)
+
         monkeypatch.setattr(store, "_shut", noted)
         reading = pool.submit(get, store)
         assert fault.reached.wait(60)
-        for _ in range(3):
-            made.append(store._driver(within(TIMEOUT)))
-            store._renew(made[-1])
-        assert any(closed for _ in poll(TIMEOUT))
-        first, second, _ = map(id, made)
+        first, second, third = renewed(), renewed(), id(store._driver(within(TIMEOUT)).driver)
         assert closed == [second]
+        store.close()
+        assert closed == [second, third]
         fault.release.set()
         assert reading.result() is None
-        assert any(closed == [second, first] for _ in poll(60))
+        assert any(closed == [second, third, first] for _ in poll(60))
 
 
 @pytest.mark.parametrize(
