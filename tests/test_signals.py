@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
 from http.client import HTTPConnection
+from itertools import product
 from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
@@ -263,14 +264,14 @@ def test_a_limit_in_a_store_or_a_file(
     ("call", "step"),
     [
         ("read", "os.fstat"),
-        *((call, step) for call in ("create", "replace") for step in ("fcntl.flock", "os.scandir")),
-        *(("create", "os.link"), ("replace", "os.replace"), ("delete", "os.scandir")),
+        *product(("create", "replace"), ("fcntl.flock", "os.scandir", "os.replace")),
+        ("delete", "os.scandir"),
     ],
 )
 def test_a_limit_in_the_midst_of_a_local_file(
     limit: Limit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str, step: str
 ) -> None:
-    """It is not taken for the file system's own error: no file, no lock, no link."""
+    """It is not taken for the file system's own error: no file, no lock, no rename."""
     store, soon = open_store(tmp_path), within(10)
     store.put("token", b"present", ABSENT, deadline=soon)
     # As on a disk of the machine itself: in this very thread.

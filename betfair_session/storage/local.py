@@ -1,13 +1,13 @@
 """Local files, without fsspec.
 
-A conditional overwrite is atomic, without a lock that a dead or frozen process could keep. A writer
+A conditional write is atomic, without a lock that a dead or frozen process could keep. A writer
 
 1. writes the new content to a temporary file of its own,
 2. removes ("fences") the temporary files of all other writers of the same key,
-3. compares the present content with the expected version,
+3. compares the present content, or that there is none, with what is expected,
 4. renames its temporary file into place. If another writer fenced it, that fails: back to 1.
 
-Of two writers that expect the same version only one succeeds. If the other renamed before our step
+Of two writers that expect the same only one succeeds. If the other renamed before our step
 2, step 3 sees its content; if not, step 2 removed its file, and its rename fails. So we also stop a
 writer that froze between 3 and 4, and remove what a killed one left. Nothing here needs POSIX. (The
 directory lock, where there is one, only keeps running processes from fencing each other forever.)
@@ -147,29 +147,20 @@ class LocalStore(TokenStore):
         directory = os.path.dirname(path)
         files.make_directory(directory)
         check = partial(self._check_rights, path, kind=StoreWriteError)
-        with files.directory_lock(directory, deadline), contextlib.ExitStack() as undo:
+        with files.directory_lock(directory, deadline):
             while True:
                 temporary = files.write_temporary(path, content, check)
                 try:
-                    if expect is not ABSENT:
-                        files.fence(path, but=temporary)
+                    files.fence(path, but=temporary)
                     self._compare(key, path, expect)
                     if time.monotonic() >= deadline:  # one that hung must not appear after all
                         raise OutOfTime
-                    if expect is not ABSENT:
-                        os.replace(temporary, path)
-                    elif not files.link(temporary, path):
-                        undo.callback(files.give_back, path)
-                        expect = _version(b"")  # so that of two that fill the name, one succeeds
-                        continue
-                except (FileExistsError, FileNotFoundError) as error:
+                    os.replace(temporary, path)
+                except FileNotFoundError as error:
                     if interruption(error):
                         raise
-                    if isinstance(error, FileExistsError):
-                        raise self.conflict(key) from None
                     files.sleep_up_to(0.02)  # another writer fenced us: start over
                 else:
-                    undo.pop_all()
                     return
                 finally:
                     files.remove(temporary)
@@ -179,7 +170,10 @@ class LocalStore(TokenStore):
 
         `renew` also sets its time to now, without writing: another writer's content stays intact.
         """
-        if isinstance(expect, str):
+        if expect is ABSENT:
+            if os.path.lexists(path):  # which may be no file that can be read
+                raise self.conflict(key)
+        elif isinstance(expect, str):
             found = self._read(key, path, expect if renew else "")
             if found is None or found.version != expect:
                 raise self.conflict(key)

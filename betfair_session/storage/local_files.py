@@ -226,37 +226,6 @@ def fence(path: str, but: str = "") -> None:
                     (os.unlink if os.name == "nt" else remove)(entry.path)
 
 
-def link(temporary: str, path: str) -> bool:
-    """Give the temporary file its name; raise FileExistsError if there is one already.
-
-    Return False where there are no hard links (FAT, some network mounts): an empty file has the
-    name then, which is to be replaced as any other. A reader takes it for no token, or a held lock.
-    """
-    put = os.rename if os.name == "nt" else os.link  # on Windows it replaces nothing
-    try:
-        put(temporary, path)
-    except (FileExistsError, FileNotFoundError):
-        raise
-    except (OSError, NotImplementedError, AttributeError) as error:
-        if os.name == "nt" or interruption(error):
-            raise
-        status = os.stat(temporary)
-        with open(os.open(path, _CREATE, 0o600), "wb") as file:  # the next one takes its owner
-            quietly(os.fchmod, file.fileno(), stat.S_IMODE(status.st_mode))
-            quietly(os.fchown, file.fileno(), status.st_uid, status.st_gid)
-        return False
-    quietly(fence, path)  # remove what killed processes left; running ones see that they lost
-    return True
-
-
-def give_back(path: str) -> None:
-    """Remove the empty file by which `link` reserved a name, unless a writer has filled it."""
-    with contextlib.suppress(OSError):
-        quietly(fence, path)  # of one at work, too, so that it does not fill the name meanwhile
-        if os.path.getsize(path) == 0:
-            remove(path)
-
-
 def remove(path: str) -> None:
     """Remove a file; ignore errors."""
     quietly(os.unlink, path)

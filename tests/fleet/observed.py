@@ -15,7 +15,7 @@ from betfair_session.secret import Secret
 from betfair_session.storage.contract import ABSENT, ANY, Expect, StoredObject, TokenStore
 from fleet.job import Stop
 
-_FILE_EVENTS = {"open", "os.link", "os.rename", "os.remove", "os.scandir", "os.mkdir"}
+_FILE_EVENTS = {"open", "os.rename", "os.remove", "os.scandir", "os.mkdir"}
 
 
 class Points:

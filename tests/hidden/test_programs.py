@@ -128,8 +128,8 @@ ssl.SSLContext.load_cert_chain = lambda *_, **__: die()
     "token": (
         "token",
         """
-link = os.link
-os.link = lambda source, target, **more: (target.endswith(".token") and die(), link(source, target))
+place = os.replace
+os.replace = lambda source, target: (target.endswith(".token") and die(), place(source, target))
 """,
     ),
     # While a new certificate is written: at the second of its files, and at the last.

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import DEFAULT, Mock
+from unittest.mock import Mock
 
 import pytest
 from programs import run
@@ -191,90 +191,66 @@ def test_a_write_that_ctrl_c_interrupts_leaves_no_token(
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("stolen", "call"), [("link", "create"), ("replace", "replace")])
+@pytest.mark.parametrize("call", ["create", "replace"])
 def test_a_write_whose_file_is_always_taken_away_ends(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, stolen: str, call: str
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(os, stolen, Mock(side_effect=FileNotFoundError()))
+    monkeypatch.setattr(os, "replace", Mock(side_effect=FileNotFoundError()))
     monkeypatch.setattr(local, "_GRACE_SECONDS", 60)  # that a busy machine may need
     error = failure(call, store, timeout=1)
     assert (error.reason, error.landed) == ("timeout", False)
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("lacking", "number"), [((os, "link"), errno.EPERM), ((fcntl, "flock"), errno.ENOLCK)]
-)
-def test_a_mount_that_lacks_something_still_has_one_winner(
-    tmp_path: Path,
-    store: TokenStore,
-    monkeypatch: pytest.MonkeyPatch,
-    lacking: tuple[object, str],
-    number: int,
+@pytest.mark.parametrize("locks", [True, False])
+def test_of_writers_that_meet_one_wins(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, *, locks: bool
 ) -> None:
-    """FAT and some network mounts have no hard links, others no locks."""
+    """Some network mounts have no locks; no mount needs hard links."""
 
     def write(writer: int) -> bytes | None:
         line.wait()
         with contextlib.suppress(VersionConflict):
-            put(store, b"%d" % writer, seen)
-            return b"%d" % writer
+            content = b"%d" % writer
+            put(store, content, found.version) if found else create(store, content)
+            return content
         return None
 
-    monkeypatch.setattr(*lacking, Mock(side_effect=OSError(number, "not here")))
-    create(store)
-    assert_conflict(lambda: create(store, b"x"))
+    monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "not here")))
+    if not locks:
+        monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "not here")))
     line = threading.Barrier(8)
     with ThreadPoolExecutor(8) as pool:
-        for turn in range(10):
-            seen = read(store).version
+        for turn in range(20):
+            if turn % 2 == 0:
+                delete(store)
+            found = get(store)
+            assert (found is None) == (turn % 2 == 0)
             written = set(pool.map(write, range(10 * turn, 10 * turn + 8))) - {None}
             assert written == {read(store).content}
     assert os.listdir(tmp_path) == ["token"]
 
 
-def test_a_name_that_could_not_be_filled_is_given_back(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where there are no hard links, a name is reserved first; it would be a lock that is held."""
-    monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "not here")))
-    no_space, fenced = OSError(errno.ENOSPC, "full"), FileNotFoundError()
-    monkeypatch.setattr(
-        os, "replace", Mock(wraps=os.replace, side_effect=[no_space, fenced, DEFAULT])
-    )
-    assert failure("create", store).reason == "full"
-    assert os.listdir(tmp_path) == []
-    create(store, b"content")  # at the second try
-    assert (read(store).content, os.listdir(tmp_path)) == (b"content", ["token"])
-
-
 @pytest.mark.parametrize("late", [False, True])
-def test_a_reserved_name_is_filled_by_one_writer(
+def test_an_absent_object_is_made_by_one_writer(
     store: TokenStore, monkeypatch: pytest.MonkeyPatch, *, late: bool
 ) -> None:
-    """Another may read the empty file, and replace it while the first is frozen."""
-    replace, theirs, won = os.replace, list[str](), list[bytes]()
+    """Another may write while the first is frozen, just before its rename or before its fence."""
+    won = list[bytes]()
 
-    def fill(path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            replace(theirs.pop(), path)
+    def write_theirs(step: Callable[..., None], *given: str, **named: str) -> None:
+        monkeypatch.undo()
+        with contextlib.suppress(VersionConflict):
+            create(store, b"theirs")
             won.append(b"theirs")
+        step(*given, **named)
 
-    def slow(mine: str, path: str) -> None:
-        if not theirs:
-            theirs.append(local_files.write_temporary(path, b"theirs"))
-            local_files.fence(path, but=theirs[0])
-            if late:
-                return replace(mine, path)
-        fill(path)
-        return replace(mine, path)
-
-    monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "not here")))
-    monkeypatch.setattr(os, "replace", slow)
+    module, name = (os, "replace") if late else (local_files, "fence")
+    monkeypatch.setattr(module, name, partial(write_theirs, getattr(module, name)))
     with contextlib.suppress(VersionConflict):
         create(store, b"mine")
         won.append(b"mine")
-    assert won == [read(store).content]
+    assert won == [b"theirs"] == [read(store).content]
 
 
 @pytest.mark.parametrize("call", [create, put])
@@ -301,8 +277,7 @@ def test_what_fails_after_a_write_does_not_undo_it(
 
     for module, name in ((os, "scandir"), (os, "unlink"), (fcntl, "flock")):
         monkeypatch.setattr(module, name, fails_later(getattr(module, name)))
-    for name in ("link", "replace"):
-        monkeypatch.setattr(os, name, partial(place, known=getattr(os, name)))
+    monkeypatch.setattr(os, "replace", partial(place, known=os.replace))
     version = call(store, b"new")
     monkeypatch.undo()
     found = read(store)
@@ -383,13 +358,8 @@ def test_files_and_new_directories_are_only_for_their_owner(
     assert (mode(tmp_path / "a"), mode(tmp_path)) == (0o700, 0o755)
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_what_root_writes_stays_the_services(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
-) -> None:
+def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
     """Token, lock and new directories, made or replaced; group and the group's rights, too."""
-    if not links:
-        monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "not here")))
     home, owner = tmp_path / "service", (_NOBODY, _NOBODY)
     home.mkdir(mode=0o700)
     try:
@@ -759,43 +729,24 @@ def test_a_drive_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         local_files.make_directory("/tokens")
 
 
-def test_a_new_file_needs_no_hard_links_on_windows(
+def test_what_another_program_has_open_on_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There `os.rename` replaces nothing: docs of `os.rename`."""
-    old, new = tmp_path / "old", tmp_path / "new"
-    old.write_text("old")
-    new.write_text("new")
-
-    def rename(path: str, onto: str, replace: Callable[..., None] = os.rename) -> None:
-        if os.path.exists(onto):
-            raise FileExistsError
-        replace(path, onto)
-
-    monkeypatch.setattr(os, "rename", rename)
-    monkeypatch.delattr(os, "link")
+    """It cannot be removed: a writer whose file that is could still rename it."""
+    token, other = tmp_path / "token", tmp_path / f".token.{16 * 'a'}.attrs"
+    for each in (token, other):
+        each.touch()
     monkeypatch.setattr(os, "name", "nt")
-    with pytest.raises(FileExistsError):
-        local_files.link(str(new), str(old))
-    with monkeypatch.context() as scanned:  # while a virus scanner reads the new one
-        scanned.setattr(os, "rename", Mock(side_effect=PermissionError))
-        with pytest.raises(PermissionError):
-            local_files.link(str(new), str(tmp_path / "third"))
-    assert not (tmp_path / "third").exists()
-    other = tmp_path / f".new.{16 * 'a'}.attrs"
-    other.touch()
-    with monkeypatch.context() as scanned:  # or another writer's, which could then rename it
+    with monkeypatch.context() as scanned:
         scanned.setattr(os, "unlink", Mock(side_effect=PermissionError))
         with pytest.raises(PermissionError):
-            local_files.fence(str(new))
-    local_files.fence(str(new))
+            local_files.fence(str(token))
+    local_files.fence(str(token))
     assert not other.exists()
     with monkeypatch.context() as busy:
         busy.setattr(os, "rmdir", Mock(side_effect=PermissionError(errno.EACCES, "open")))
-        assert local_files.obstacle(str(old)) is None
-    local_files.link(str(new), str(tmp_path / "third"))
+        assert local_files.obstacle(str(token)) is None
     monkeypatch.undo()
-    assert [each.read_text() for each in (old, tmp_path / "third")] == ["old", "new"]
 
 
 @pytest.mark.parametrize(("kind", "threads"), [("ext4", 1), ("nfs4", 6)])
