@@ -229,16 +229,20 @@ class Once(Generic[T]):
     """Something that a process makes once: the first caller makes it, and the others wait."""
 
     _parents: object = None
+    _outcome: Outcome[T] | None
 
-    def __init__(self) -> None:
-        """Start with nothing made."""
+    def __init__(self, made: T | None = None) -> None:
+        """Start with nothing made, or with what the caller has made."""
         self._begin()
+        if made is not None:
+            self._outcome = Outcome()
+            self._outcome.end(made)
         reset_in_child(self)
 
     def _begin(self) -> None:
         # Re-entrant: a garbage collection in the thread that holds it may run code that asks again.
         self._lock = threading.RLock()
-        self._outcome: Outcome[T] | None = None
+        self._outcome = None
         self.again = False  # whether the next `get` makes it anew, or the last one did
 
     def after_fork(self) -> None:
@@ -246,7 +250,7 @@ class Once(Generic[T]):
         self._parents = (self._outcome, self._parents)
         self._begin()
 
-    def get(self, make: Callable[[], T], *, deadline: float) -> T:
+    def get(self, make: Callable[[], T], *, deadline: float | None) -> T:
         """Return what `make` made, now or earlier; OutOfTime at `deadline`: it is still at work."""
         with self._lock:
             outcome = self._outcome

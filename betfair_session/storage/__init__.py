@@ -245,8 +245,9 @@ def _from_filesystem(
         return backend(label, filesystem=filesystem, root=root)
     from .generic import GenericStore, MemoryStore
 
-    kind = MemoryStore if "memory" in names else GenericStore
-    return kind(filesystem, root, label=label, reopen=reopen)
+    if "memory" in names:  # of which a forked child has its own copy
+        return MemoryStore(filesystem, root, label=label, reopen=lambda: filesystem)
+    return GenericStore(filesystem, root, label=label, reopen=reopen)
 
 
 def _cached(label: str) -> ConfigurationError:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from betfair_session.exceptions import ConfigurationError, StoreError
-from betfair_session.process import ForkSafeLock, reset_in_child
+from betfair_session.process import ForkSafeLock
 from betfair_session.process.causes import interruption
-from betfair_session.process.threads import run_until
+from betfair_session.process.threads import Once, run_until
 from betfair_session.secret import SecretBytes
 
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
@@ -36,8 +36,6 @@ class GenericStore(TokenStore):
     """Objects below `root` on an fsspec filesystem; its writes are not atomic between processes."""
 
     _shared_lock: ForkSafeLock | None = None
-    _filesystem: Any
-    _opening: ForkSafeLock
 
     def __init__(
         self,
@@ -51,9 +49,9 @@ class GenericStore(TokenStore):
         self._root = root.rstrip("/")
         self._reopen = reopen
         self.label = label
-        self._renew(filesystem)
+        self._lock = self._shared_lock or ForkSafeLock()
+        self._ours = Once(filesystem)  # fsspec's event loop does not survive a fork
         _leave_at_fork(filesystem)
-        reset_in_child(self)
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read with one `cat_file`; see TokenStore.get."""
@@ -121,43 +119,33 @@ class GenericStore(TokenStore):
         return None
 
     def _run(self, work: Callable[[], T], verb: str, key: str, deadline: float) -> T:
-        if self._filesystem is None and self._reopen is None:
-            raise ConfigurationError(
-                f"the filesystem given for {self.label} was made before this process was forked; "
-                "make it in the process that uses it, or give a URL instead"
-            )
         lock = self._lock
         try:
             operation = Operation(verb, self.label, key, single=False)
             return attempt(operation, lambda: run_until(deadline, partial(contained, work)))
         except StoreError as error:
             if error.reason in {"timeout", "unreachable"} and self._lock is lock:
-                self._renew(None if self._reopen else self._filesystem)
+                # An abandoned thread may never release it. From here on its write may overlap with
+                # the next one, as a write by another process always may.
+                self._lock = self._shared_lock or ForkSafeLock()
+                if self._reopen:  # some drivers, such as sshfs's, never connect again by themselves
+                    self._ours.forget()
             raise
 
     def _opened(self) -> Any:  # noqa: ANN401 - fsspec is untyped
-        with self._opening.mine():
-            filesystem = self._filesystem
-            if filesystem is None and self._reopen:
-                # An operation of its own: a missing key file is not a missing object.
-                opening = Operation("open", self.label, cloud=True)
-                filesystem = self._filesystem = attempt(opening, self._reopen)
-                _leave_at_fork(filesystem)
-            return filesystem
+        # An operation of its own: a missing key file is not a missing object.
+        opening = Operation("open", self.label, cloud=True)
+        return attempt(opening, lambda: self._ours.get(self._open, deadline=None))
 
-    def _renew(self, filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
-        """Drop a broken connection, and the locks that an abandoned thread may never release.
-
-        Some drivers, such as sshfs's, never connect again by themselves. From here on an abandoned
-        write may overlap with the next one, as a write by another process always may.
-        """
-        self._filesystem = filesystem
-        self._lock, self._opening = self._shared_lock or ForkSafeLock(), ForkSafeLock()
-
-    def after_fork(self) -> None:
-        """Open a new filesystem at the next call: fsspec's event loop does not survive a fork."""
-        self._parents = self._filesystem  # dropping it here might close the parent's connections
-        self._renew(None)
+    def _open(self) -> Any:  # noqa: ANN401 - fsspec is untyped
+        if self._reopen is None:
+            raise ConfigurationError(
+                f"the filesystem given for {self.label} was made before this process was forked; "
+                "make it in the process that uses it, or give a URL instead"
+            )
+        filesystem = self._reopen()
+        _leave_at_fork(filesystem)
+        return filesystem
 
 
 class MemoryStore(GenericStore):
@@ -165,9 +153,6 @@ class MemoryStore(GenericStore):
 
     atomic = True
     _shared_lock = ForkSafeLock()  # fsspec keeps one memory for the whole process
-
-    def after_fork(self) -> None:
-        """Keep everything: a child has its own copy of the memory, and the lock resets itself."""
 
     def _run(self, work: Callable[[], T], verb: str, key: str, deadline: float) -> T:
         del deadline  # nothing here waits
