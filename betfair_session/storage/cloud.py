@@ -143,8 +143,9 @@ class CloudStore(TokenStore):
         def work(target: Target) -> str:
             if expect is ANY:
                 return self._write_once(target, content, ANY)
-            if not self.atomic:
-                return self._check_then_write(target, content, expect)
+            if not self.atomic:  # two writers that meet may both succeed
+                self._check_unchanged(target, expect)
+                return self._write_once(target, content, ANY)
             version = self._write_if(target, content, expect)
             if lock and self.probe and (expect is ABSENT) not in self._proven:
                 return self._probe_write(target, content, expect, version)
@@ -193,16 +194,11 @@ class CloudStore(TokenStore):
         if (found.version if found else ABSENT) != expect:
             raise Known("another write was first", "conflict", Sent.ANSWERED)
 
-    def _check_then_write(self, target: Target, content: bytes, expect: Expect) -> str:
-        """Write to a server that ignores conditions: two writers that meet may both succeed."""
-        self._check_unchanged(target, expect)
-        return self._write_once(target, content, ANY)
-
     def _write_if(self, target: Target, content: bytes, expect: Expect) -> str:
         """Write on a condition; stop using conditions on a server that refuses them.
 
-        A 412 may mean that the condition does not hold, or that the server supports none. It
-        supports none if it answers a write with 412 twice while the condition holds.
+        A 412 may also mean that the condition does not hold. So a server supports none if it
+        refuses twice while the condition holds.
         """
         for _ in range(2):
             try:
@@ -211,19 +207,15 @@ class CloudStore(TokenStore):
                 judged = judge(error, cloud=True)
                 tried = (expect is ABSENT) in self._proven
                 doubted = not tried and (self.probe or not self.atomic)  # `_send` may set these
-                unknown = doubted and judged.knows_no_conditions
-                # A gateway's own 412, which has no code of the store's, may mean anything.
-                unmet = doubted and judged.status == 412 and judged.sent is Sent.ANSWERED  # noqa: PLR2004
+                refused = doubted and judged.may_know_no_conditions
                 # After a 409 or 412 without a known code, read whether the condition holds.
-                if not (unknown or unmet or judged.reason == "doubtful"):
+                if not (refused or judged.reason == "doubtful"):
                     raise
                 failed = error
-            if unknown:
-                break
             self._check_unchanged(target, expect)
-            if not unmet:
+            if not refused:
                 raise failed  # the condition holds, so the server refused for another reason
-        version = self._check_then_write(target, content, expect)
+        version = self._write_once(target, content, ANY)
         self._distrust(f"answers {judged.status} {judged.code}".strip() + " to them")
         return version
 

@@ -61,11 +61,11 @@ class Judgement(NamedTuple):
         return refused or (self.reason, self.sent) == ("forbidden", Sent.NEVER)
 
     @property
-    def knows_no_conditions(self) -> bool:
-        """Whether the server says that it does not support conditional writes."""
+    def may_know_no_conditions(self) -> bool:
+        """Whether the answer is one that servers without conditional writes give."""
         refuses = self.status == 400 and self.code in meanings.UNKNOWN_CONDITION  # noqa: PLR2004 - HTTP
-        # A gateway's own 501, or one of a service of credentials, may mean anything.
-        return (refuses or self.status == 501) and self.sent is Sent.ANSWERED  # noqa: PLR2004
+        # A gateway's own 412 or 501, or one of a service of credentials, may mean anything.
+        return (refuses or self.status in {412, 501}) and self.sent is Sent.ANSWERED
 
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
