@@ -736,17 +736,16 @@ def test_what_another_program_has_open_on_windows(
     token, other = tmp_path / "token", tmp_path / f".token.{16 * 'a'}.attrs"
     for each in (token, other):
         each.touch()
-    monkeypatch.setattr(os, "name", "nt")
-    with monkeypatch.context() as scanned:
-        scanned.setattr(os, "unlink", Mock(side_effect=PermissionError))
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")
+        windows.setattr(os, "rmdir", Mock(side_effect=PermissionError(errno.EACCES, "open")))
+        assert local_files.obstacle(str(token)) is None
+        local_files.fence(str(token))
+        assert not other.exists()
+        other.touch()
+        windows.setattr(os, "unlink", Mock(side_effect=PermissionError))
         with pytest.raises(PermissionError):
             local_files.fence(str(token))
-    local_files.fence(str(token))
-    assert not other.exists()
-    with monkeypatch.context() as busy:
-        busy.setattr(os, "rmdir", Mock(side_effect=PermissionError(errno.EACCES, "open")))
-        assert local_files.obstacle(str(token)) is None
-    monkeypatch.undo()
 
 
 @pytest.mark.parametrize(("kind", "threads"), [("ext4", 1), ("nfs4", 6)])
