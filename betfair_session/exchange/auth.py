@@ -132,8 +132,9 @@ _known: dict[tuple[Secret, str, str], SentOrders] = {}
 
 def orders_sent_for(session: Session) -> SentOrders:
     """Return what this process knows of the orders of a session's account, whoever sent them."""
-    # The place tells the accounts of one app key apart, as vendors have them.
-    place = (session.client.app_key, session.store.label, session.key)
+    # The place tells the accounts of one app key apart, as vendors have them. A stand-in has none.
+    store = getattr(session, "store", None)
+    place = (session.client.app_key, getattr(store, "label", ""), getattr(session, "key", ""))
     return _known.setdefault(place, SentOrders())
 
 
