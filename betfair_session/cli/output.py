@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from traceback import walk_tb
 from typing import Literal, NamedTuple, TextIO
 
-from betfair_session.environment import NAMES, Environment
+from betfair_session.environment import NAMES, PLACE, Environment
 from betfair_session.exceptions import (
     BetfairSessionError,
     CertificateError,
@@ -31,6 +31,8 @@ from betfair_session.exceptions import (
     LoginRefused,
     StoreError,
 )
+from betfair_session.login.errors import run, with_unlock
+from betfair_session.storage.location import redact
 
 NAME = "betfair-session"
 ERROR, USAGE, REFUSED, CANNOT_TELL, STORE = 1, 2, 3, 4, 5
@@ -49,12 +51,6 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 _ATTRIBUTES = (
     *("argument", "status", "login_class", "not_before", "endpoint", "host", "status_code"),
     *("store", "key", "reason", "owner", "since", "suspects", "sent", "landed"),
-)
-
-# Only time ends a ban or a temporary problem.
-_ENDS_BY_ITSELF = frozenset({"ban", "temporary"})
-_UNLOCK = (
-    "Restart what still has the old settings; then `betfair-session unlock` lets it try at once."
 )
 
 _QUIET_SECONDS = 1.0
@@ -86,6 +82,11 @@ class Output:
     def environment(self) -> Environment:
         """Read the variables, anew each time."""
         return Environment({**os.environ, **self.variables})
+
+    def command(self, name: str) -> str:
+        """Return a command for people to run, with the place if it was given as arguments."""
+        store, key = map(self.variables.get, PLACE)
+        return run(name, redact(store), key) if store and key else run(name)
 
     def tell(self, document: Mapping[str, object], text: str = "") -> None:
         """Print the result: with --json the document, its times in ISO format; else any text."""
@@ -179,6 +180,8 @@ def fail(error: BaseException, out: Output) -> int:
     """Report why a command failed, without secrets, and return the exit code."""
     found = problem("", error)
     line = "; ".join(filter(None, (found.text, found.advice)))
+    if isinstance(error, LoginRefused) and error.endpoint:  # an earlier one's error says it itself
+        line = with_unlock(line, error.login_class, out.command("unlock"))
     if not out.json or out.told:
         complain(line, failed=True)
         return found.code
@@ -193,11 +196,6 @@ def fail(error: BaseException, out: Output) -> int:
     return found.code
 
 
-def with_unlock(hint: str, login_class: str) -> str:
-    """Add to a refused login's hint what to do after its cause is removed."""
-    return hint if login_class in _ENDS_BY_ITSELF else f"{hint} {_UNLOCK}"
-
-
 def _line(error: BaseException) -> str:
     """Return in one line what went wrong."""
     if isinstance(error, KeyboardInterrupt):
@@ -210,8 +208,6 @@ def _line(error: BaseException) -> str:
         place = f"{frame.f_code.co_filename}:{number}"
         return f"a bug in betfair-session, please report it: {type(error).__name__} at {place}"
     text = " ".join(str(error).split())
-    if isinstance(error, LoginRefused):
-        return with_unlock(text, error.login_class)
     argument = getattr(error, "argument", "")
     name = "BETFAIR_CA_BUNDLE" if argument == "verify" else f"BETFAIR_{argument.upper()}"
     return f"{name}: {text}" if name in NAMES else text

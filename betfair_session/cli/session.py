@@ -51,7 +51,7 @@ def token(out: Output, *, timeout: float, interactive: bool) -> None:
         login = {"interactive": True, "two_step": _code, "lease": _TYPING}
     with _session(out, timeout, logs_in=not interactive, **login) as session:
         out.quiet |= interactive  # progress would overwrite what is typed
-        with out.progress(login_of(session)):
+        with out.progress(login_of(session, out)):
             found = session.token(timeout=timeout)
         _tell(out, session, found, token=found)
 
@@ -156,14 +156,14 @@ def unlock(out: Output, *, timeout: float) -> None:
             login = inspect_login(session.store, session.key, timeout=timeout)
         what = f"{session.key!r} in {session.store.label}"
         if login.state == "braked":
-            message = f"{what} is unlocked, but {next_login(login).text}"
+            message = f"{what} is unlocked, but {next_login(login, out).text}"
             raise LoginBrake(message, not_before=moment(login.until))
         # Any other state is newer than the unlock: another process has used the lock since.
         text = f"unlocked: the next call for {what} may log in at once"
         _tell(out, session, "" if out.quiet else text, unlocked=True)
 
 
-def login_of(session: Session) -> Callable[[], str]:
+def login_of(session: Session, out: Output) -> Callable[[], str]:
     """Return a function that reads the session's lock and says what the call waits for."""
 
     def look() -> str:
@@ -171,7 +171,7 @@ def login_of(session: Session) -> Callable[[], str]:
             login = inspect_login(session.store, session.key, timeout=_LOOK_SECONDS)
         except BetfairSessionError:
             return ""  # the call itself will say what is wrong
-        return f"{next_login(login).text} …" if login.state == "held" else _WAITING
+        return f"{next_login(login, out).text} …" if login.state == "held" else _WAITING
 
     return look
 

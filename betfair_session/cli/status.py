@@ -6,14 +6,14 @@ import os
 
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import Inspection, Login, inspect
-from betfair_session.login.errors import in_words, moment
+from betfair_session.login.errors import in_words, moment, with_unlock
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import check_key
 
 from .commands import command, place, timeout
-from .output import ERROR, REFUSED, Finding, Output, in_rows, with_unlock
+from .output import ERROR, REFUSED, Finding, Output, in_rows
 
 
 @command(*place(), timeout(5, "for each answer of the store"))
@@ -40,7 +40,7 @@ def status(out: Output, *, timeout: float) -> None:
         if opened.atomic and opened.probe:
             once += ", if the server keeps conditions: `doctor` tests that"
         shared = Finding("shared login", "ok", once)
-        shown = (what_is_stored(opened, name, found), shared, next_login(found.login))
+        shown = (what_is_stored(opened, name, found), shared, next_login(found.login, out))
         out.tell(_document(opened, name, found), "\n".join(map(in_rows, shown)))
 
 
@@ -63,7 +63,7 @@ def what_is_stored(store: TokenStore, key: str, found: Inspection) -> Finding:
     return Finding("store", "ok", f"{key!r} in {where}: {words[found.token]}")
 
 
-def next_login(login: Login) -> Finding:
+def next_login(login: Login, out: Output) -> Finding:
     """Say how the last login went, and whether that keeps the next one back."""
     name, lock = "next login", login.lock
     since = max(lock.logins, default=0.0) if lock.state == locks.DONE else lock.since
@@ -88,7 +88,8 @@ def next_login(login: Login) -> Finding:
     if login.state == "refused":
         from betfair_session.betfair.login_status import describe
 
-        hint = with_unlock(describe(lock.status).hint, lock.login_class)
+        hint = describe(lock.status).hint
+        hint = with_unlock(hint, lock.login_class, out.command("unlock"))
         return Finding(name, "problem", f"{last}; {end}", hint, REFUSED)
     if login.state == "braked":
         many = f"there were {len(login.recent)} logins in the last minute; {end}"

@@ -20,6 +20,8 @@ from betfair_session.storage.contract import VersionConflict
 
 from .lock import HELD
 
+_ENDS_BY_ITSELF = frozenset({"ban", "temporary"})  # classes of refusals
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from betfair_session.events import EventKind
@@ -82,9 +84,10 @@ class Errors(NamedTuple):
             )
             error.not_before = then
             return error
+        unlock = f"`session.unlock()` or {run('unlock', self.store, self.key)}"
         return LoginRefused(
-            f"Betfair refused the last login for the token {self.place}: {lock.status}; {until}. "
-            f"{self._hint(lock)}",
+            f"Betfair refused the last login for the token {self.place}: {lock.status}. This call "
+            f"sent no login; {until}. {with_unlock(self._hint(lock), lock.login_class, unlock)}",
             status=lock.status,
             login_class=lock.login_class,
             not_before=then,
@@ -146,6 +149,23 @@ class Errors(NamedTuple):
         from betfair_session.betfair.login_status import describe
 
         return describe(lock.status, certificate=self.certificate).hint
+
+
+def with_unlock(hint: str, login_class: str, unlock: str) -> str:
+    """Add `unlock` to a refused login's hint, unless only time ends what it is about."""
+    if login_class in _ENDS_BY_ITSELF:
+        return hint
+    return (
+        f"{hint} If you have corrected the cause, restart what still has the old settings; then "
+        f"{unlock} lets the next call log in at once."
+    )
+
+
+def run(command: str, *place: str) -> str:
+    """Return a command for people to run; `place` is store and key, or nothing."""
+    from shlex import join  # not needed by a call that works
+
+    return f"`betfair-session {join((command, *place))}`"
 
 
 def kind_of(error: BetfairSessionError) -> EventKind:

@@ -13,6 +13,7 @@ from within import within
 
 from betfair_session.certificates import Certificate
 from betfair_session.certificates.files import explain
+from betfair_session.cli.output import Output
 from betfair_session.cli.status import login_document, next_login
 from betfair_session.exceptions import CertificateError, NotATokenError
 from betfair_session.login import lock as locks
@@ -61,7 +62,7 @@ def _inspected(content: bytes) -> None:
     store = open_store("memory://fuzz")
     store.put("k" + LOCK_SUFFIX, content, ANY, deadline=within(1))
     found = inspect_login(store, "k", timeout=1)
-    said = "".join(map(str, next_login(found)))
+    said = "".join(map(str, next_login(found, Output())))
     assert said.isprintable()
     assert login_document(found)["state"] == found.state
     assert len(said) < 1200
