@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import shlex
 import socket
 import threading
 import time
@@ -86,6 +88,21 @@ def test_a_refusal_is_remembered_until_unlock(command: CommandLine, sandbox: San
     assert command("unlock", "--quiet") == (0, "", "")
     assert command("token").code == 0
     assert sandbox.counts() == {"certlogin": 2}
+
+
+def test_the_command_that_is_advised_works_as_it_is(command: CommandLine, sandbox: Sandbox) -> None:
+    """It repeats the place that was given as arguments, quoted for a shell."""
+    command.keep_only("USERNAME", "PASSWORD", "APP_KEY", "_FILE", "_URL", "_BUNDLE")
+    place = ("a bot's tokens", KEY)
+    sandbox.login_status("SUSPENDED", times=1)
+    for name, code in (("check", 1), ("token", 3), ("token", 3), ("status", 0), ("doctor", 3)):
+        done = command(name, *place)
+        advised = re.findall("`betfair-session (.*?)`", " ".join((done.out + done.err).split()))
+        assert (done.code, bool(advised)) == (code, True)
+        # The second error, which is the library's own, names the directory in full.
+        assert all(each[-1] == KEY for each in map(shlex.split, advised))
+    assert command(*shlex.split(advised[0])).code == 0
+    assert command("token", *place).code == 0
 
 
 def test_four_logins_in_a_minute_stay_counted(command: CommandLine) -> None:

@@ -163,7 +163,7 @@ def compare_clocks(case: Case) -> Iterator[Finding]:
 
 def examine_session(case: Case) -> Iterator[Finding]:
     """Ask Betfair about the stored token: one keepAlive, and one call of the account API."""
-    client, logs_in = case.client, "the next `betfair-session token` logs in"
+    client, logs_in = case.client, f"the next {case.out.command('token')} logs in"
     if not (client and case.store and case.readable):
         yield Finding(_TOKEN, "not checked", "needs a working configuration and a readable store")
         return

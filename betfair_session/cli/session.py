@@ -86,9 +86,9 @@ def check(out: Output, *, timeout: float) -> int:
         lasts = f" for another {span(length.total_seconds())} or so" if length else ""
         text = {
             "alive": f"alive: the session of {what}, now extended{lasts}",
-            "dead": f"dead: Betfair has ended the session of {what}; `betfair-session token` "
+            "dead": f"dead: Betfair has ended the session of {what}; {out.command('token')} "
             "logs in anew",
-            "missing": f"missing: there is no token {what}; `betfair-session token` logs in",
+            "missing": f"missing: there is no token {what}; {out.command('token')} logs in",
         }[state]
         _tell(out, session, text, state=state, expires_about=ends)
     return 0 if state == "alive" else 1
