@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from .arguments import discreet, refuse
@@ -105,8 +106,12 @@ class Environment:
             value = _LINE_END.sub("", value).removeprefix("\ufeff")
             if value.strip():
                 self._values[name] = Secret(value)
-        missing = " (which is no file)" if in_file is None else ""
-        self._file = "" if dotenv is None else f" and in {os.fspath(dotenv)}{missing}"
+        self._file = ""
+        if dotenv is not None:
+            path = os.path.expanduser(os.fsdecode(dotenv))
+            with suppress(OSError):  # the working directory is gone
+                path = os.path.abspath(path)
+            self._file = f" and in {path}{', which is no file' if in_file is None else ''}"
 
     def require(self, *names: str, certificate: bool = False) -> None:
         """Check that variables are set and, for `certificate`, that one is given in one way."""

@@ -73,6 +73,7 @@ AUSTRALIA = {"BETFAIR_JURISDICTION": "australia", "HTTPS_PROXY": "http://127.0.0
 WRONG: dict[tuple[int, str], list[dict[str, str]]] = {
     (2, "configuration"): [
         dict.fromkeys((*ACCOUNT, *FILES), ""),
+        {"BETFAIR_SESSION_KEY": "", "BETFAIR_CERT_PASSPHRASE": "\x1b"},
         {"BETFAIR_SESSION_KEY": ""},
         {"BETFAIR_JURISDICTION": "atlantis"},
         {"BETFAIR_API_URL": "x"},
@@ -116,6 +117,8 @@ def test_what_cannot_work_is_told_once(
         assert (found.code, found.states("problem")) == (code, names.split())
         for name in {"BETFAIR_KEY_FILE", "BETFAIR_APP_KEY"} & changes.keys():
             assert any(name in f"{each}" for each in found.document["checks"])
+        told = [each["name"] for each in found.document["checks"] if FILES[0] in each["text"]]
+        assert names != "configuration" or told in ([], [names])
         assert names not in ("store", "configuration") or "token" in found.states("not checked")
         assert ("identity" in found.states("warning")) == ("australia" in changes.values())
         assert "BETFAIR_USERNAME" not in changes or "identity" in found.states("ok")

@@ -94,6 +94,8 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         error = refused(partial(given.require, *ACCOUNT, *PLACE, certificate=True))
         assert error.argument == name
         assert not [each for each in _COMPLETE if each != name and each in str(error)]
+    error = refused(partial(Environment({}, "no.env").require, *PLACE))
+    assert os.path.abspath("no.env") in str(error)  # a scheduler chooses the working directory
 
 
 def test_a_directory_that_may_not_be_entered_holds_no_file_of_ours(
