@@ -78,7 +78,10 @@ def assemble(found: Sequence[Contents]) -> Material:
         )
         raise CertificateError(message, reason="mismatch")
     lacking = "private key" if certificates else "certificate"
-    message = f"there is no {lacking} in {names} ({kinds})"
+    message = (
+        f"there is no {lacking} in {names} ({kinds}); give both, certificate=(crt, key), or in "
+        "BETFAIR_CERT_FILE and BETFAIR_KEY_FILE (as text, BETFAIR_CERT_PEM and BETFAIR_KEY_PEM)"
+    )
     raise CertificateError(message, reason="no-key" if certificates else "no-certificate")
 
 

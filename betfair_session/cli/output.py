@@ -24,7 +24,6 @@ from typing import Literal, NamedTuple, TextIO
 from betfair_session.environment import NAMES, PLACE, Environment
 from betfair_session.exceptions import (
     BetfairSessionError,
-    CertificateError,
     ConfigurationError,
     ExchangeError,
     IdentityUnavailable,
@@ -228,12 +227,6 @@ class Finding(NamedTuple):
 
 def problem(name: str, error: BaseException, advice: str = "") -> Finding:
     code = next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
-    if isinstance(error, CertificateError) and error.reason == "no-key":
-        given = Environment()
-        for kind in ("FILE", "PEM"):
-            cert, key = f"BETFAIR_CERT_{kind}", f"BETFAIR_KEY_{kind}"
-            if given.get(cert) and not given.get(key):
-                advice = f"set {key} to the private key of {cert}"
     return Finding(name, "problem", _line(error), advice, code)
 
 
