@@ -50,7 +50,10 @@ _log = Log("betfair_session.storage")
 _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself with a better error
 _GO_FILE = ".attrs"  # Go's side file for each object
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's: we always do
-_HINTS = {"timeout": "does its mount hang? Mount it again, or allow more time"}
+_HINTS = {
+    "other": "the store must be a directory, and the key the name of a file in it",
+    "timeout": "does its mount hang? Mount it again, or allow more time",
+}
 
 
 class Lane:
