@@ -259,6 +259,15 @@ _CLOSED = {
     "fsspec.implementations.memory": (),
 }
 
+# What people know from boto3, and s3fs's option for it.
+_FROM_BOTO3 = {
+    **dict.fromkeys(("region", "region_name"), "client_kwargs={'region_name': …}"),
+    "verify": "client_kwargs={'verify': …}",
+    **dict.fromkeys(("aws_access_key_id", "access_key"), "key"),
+    **dict.fromkeys(("aws_secret_access_key", "secret_key"), "secret"),
+    "aws_session_token": "token",
+}
+
 
 def check_driver_options(label: str, options: Mapping[str, Any], kind: type[Any]) -> None:
     """Refuse storage options that an fsspec filesystem would drop, as far as its class shows.
@@ -292,7 +301,10 @@ def check_options(
             continue
         from difflib import get_close_matches  # imported only for an unknown option
 
-        near = next(iter(get_close_matches(str(name), known, 1, 0.8)), None)
+        near = next(iter(get_close_matches(str(name), known, 1, 0.8)), "")
+        meant = "" if passes_on else _FROM_BOTO3.get(name, "")
+        if meant.partition("=")[0] in known:
+            near = meant
         if near or not passes_on:
-            hint = f"did you mean {near!r}?" if near else "correct or remove it"
+            hint = f"did you mean `{near}`?" if near else "correct or remove it"
             refuse("storage_options", f"{label} takes no storage option {name!r}: {hint}")
