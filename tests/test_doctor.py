@@ -456,7 +456,6 @@ def test_a_proxy_is_named_and_what_it_answers(
     plain, cert = (
         command.variables[f"BETFAIR_IDENTITY{name}_URL"].split("/")[2] for name in ("", "_CERT")
     )
-    advice = set()
     for status in (407, 403, 502):
         with Listener(saying(f"HTTP/1.1 {status} No\r\n\r\n".encode())) as listener:
             address = f"127.0.0.1:{listener.port}"
@@ -466,8 +465,7 @@ def test_a_proxy_is_named_and_what_it_answers(
         assert f"{plain} by {address}" in ways
         assert all(word in ways for word in (cert, "NO_PROXY", "s3://"))
         assert (found.code, found.states("problem")) == (4, ["identity"])
-        advice.add(found.of("identity")["advice"])
-    assert len(advice) == 3
+        assert f" {status} " in found.of("identity")["text"]
 
 
 def test_clocks_are_compared(

@@ -50,6 +50,10 @@ if TYPE_CHECKING:
 
 # http.client gives a proxy's status in this text and nowhere else.
 _TUNNEL = r"Tunnel connection failed: (\d{3})"
+_PROXY_ADVICE = {  # by its status
+    "407": "put user and password into its URL, as in http://user:password@proxy:3128",
+    "403": "let it allow this host, or reach the host without it (NO_PROXY, or `proxies`)",
+}
 
 
 class OwnSession(requests.Session):
@@ -229,7 +233,8 @@ def failure_of(error: BaseException) -> Failure:
         if isinstance(cause, OSError) and (refused := re.match(_TUNNEL, str(cause))):
             status = refused[1]
             reason = f"proxy-{status}" if status in {"403", "407"} else "proxy"
-            detail = f"a proxy answered {status} and made no connection"
+            advice = _PROXY_ADVICE.get(status, "ask those who run it why it cannot reach this host")
+            detail = f"a proxy answered {status} and made no connection; {advice}"
             return Failure(detail, sent=False, reason=reason)
     failure = Failure.of(error)
     # Once the request was sent, urllib3 also blames the proxy for errors of the server behind it.

@@ -51,6 +51,7 @@ _NO_AUTHORITY = {18, 19, 20, 21}
 # OpenSSL's reasons (of TLS 1.3 and 1.2) for a server that ends a handshake without a certificate.
 _WANTS_ONE = {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"}
 _PATH = "!$%&'()*+,/:;=@[]"  # sent unquoted in a path
+NETWORK = "check the network, any firewall, and the proxy if there is one (HTTPS_PROXY, ALL_PROXY)"
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB = 47  # zlib's wbits: it detects which
 
@@ -79,13 +80,12 @@ class Failure(NamedTuple):
             if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
                 detail = f"{type(cause).__name__}: {cause.strerror}"
                 break
-        unsent = any(
-            isinstance(cause, NoThreadError | OutOfTime) or hasattr(cause, "unconnected")
-            for cause in causes
-        )
+        unconnected = any(hasattr(cause, "unconnected") for cause in causes)
+        unsent = any(isinstance(cause, NoThreadError | OutOfTime) for cause in causes)
         wants_one = any(str(getattr(cause, "reason", "")) in _WANTS_ONE for cause in causes)
         reason = "untrusted" if untrusted else "client-certificate" if wants_one else ""
-        return cls(detail, not unsent, reason)
+        detail += f"; {NETWORK}" if unconnected and not reason else ""
+        return cls(detail, not (unsent or unconnected), reason)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from betfair_session.arguments import checked_verify, https_base
 from betfair_session.betfair.answers import Answer, Endpoint, is_transient, read_session, unclear
+from betfair_session.betfair.http import NETWORK
 from betfair_session.betfair.identity import IdentityClient
 from betfair_session.betfair.jurisdictions import jurisdiction
 from betfair_session.exceptions import (
@@ -37,18 +38,14 @@ from .session import ask_about
 _FAR_SECONDS = 5.0
 """Clocks that differ by more get a warning; HTTP dates are in whole seconds."""
 
-# By the reason of an IdentityUnavailable without an answer.
+# By the reason of an IdentityUnavailable without an answer, where its own text does not help.
 _ADVICE = {
-    "": "check the network, HTTPS_PROXY or ALL_PROXY, and any firewall in between",
     "untrusted": (
         "find out what answers in its place, such as a company's proxy or a virus scanner, and "
         "whether you trust it"
     ),
     "client-certificate": "find out what answers here: Betfair asks for no certificate",
     "bundle": "give a file of whole PEM blocks, or a directory, as BETFAIR_CA_BUNDLE",
-    "proxy-407": "put user and password into the proxy's URL, as in http://user:password@proxy:3128",
-    "proxy-403": "allow this host in the proxy, or name it in NO_PROXY",
-    "proxy": "ask the people who run the proxy why it cannot reach this host",
 }
 
 
@@ -124,7 +121,8 @@ def _ask(name: str, endpoint: Endpoint, case: Case, *, verify: bool | str) -> Fi
             text = f"{endpoint.host} ended the TLS handshake, since it saw no client certificate"
             advice = "log in: if that works, this is no problem; else it refuses this connection"
             return Finding(name, "warning", f"{text}, or for another reason", advice)
-        return problem(name, error, "" if error.status_code else _ADVICE[error.reason])
+        silent = error.sent and not error.status_code and not error.reason
+        return problem(name, error, NETWORK if silent else _ADVICE.get(error.reason, ""))
     except BetfairSessionError as error:
         return problem(name, error)
     return Finding(name, "ok", f"{endpoint.host} answers over TLS in {took:.2f} s")
