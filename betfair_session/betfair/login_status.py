@@ -190,6 +190,12 @@ _WITH_CERTIFICATE = {
         "Residents of Denmark cannot log in with a certificate at all."
     ),
 }
+# And for one without.
+_INTERACTIVE = {
+    "INVALID_USERNAME_OR_PASSWORD": (
+        "If a two-step code was sent, check it, too: an account without two-step login has none."
+    ),
+}
 
 
 class LoginStatus(NamedTuple):
@@ -221,5 +227,5 @@ def describe(code: str, *, certificate: bool = True) -> LoginStatus:
     """
     login_class = next((name for name, codes in CODES.items() if code in codes), "unknown")
     hint = CODES.get(login_class, {}).get(code) or _CLASS_HINTS[login_class]
-    more = _WITH_CERTIFICATE.get(code) if certificate else None
+    more = (_WITH_CERTIFICATE if certificate else _INTERACTIVE).get(code)
     return LoginStatus(login_class, f"{hint} {more}" if more else hint)
