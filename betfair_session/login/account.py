@@ -126,7 +126,7 @@ class Account(NamedTuple):
         while True:
             asked, left = clock.now(), deadline - clock.mono()
             if left <= 0:
-                raise LoginTimeout("no time was left to verify the token")
+                raise LoginTimeout("no time was left to verify the token; allow more (`timeout`)")
             seconds = min(left, self.client.timeout)
             try:
                 alive, failure = self.client.keep_alive(token, timeout=seconds), None

@@ -54,7 +54,8 @@ class Errors(NamedTuple):
         """Make the error of a caller whose time is up; `lock` names the process that logs in."""
         if lock is None or lock.state != HELD or not lock.owner:
             return LoginTimeout(
-                f"too little time was left to log in for the token {self.place}; allow more time"
+                f"too little time was left to log in for the token {self.place}; allow 20 seconds "
+                "or more: `timeout` (--timeout), or the manager's `login_timeout`"
             )
         since = moment(lock.since)
         return LoginTimeout(
