@@ -68,7 +68,8 @@ def next_login(login: Login, out: Output) -> Finding:
     name, lock = "next login", login.lock
     since = max(lock.logins, default=0.0) if lock.state == locks.DONE else lock.since
     told = {"unknown": "ended without a clear answer", "store": "could not be stored"}
-    refused = f"was refused {lock.refusals or 1} times in a row, the last time: {lock.status}"
+    times = f" {lock.refusals} times in a row, the last time" if lock.refusals > 1 else ""
+    refused = f"was refused{times}: {lock.status}"
     how = {
         locks.DONE: "is over",
         locks.HELD: "has not finished",

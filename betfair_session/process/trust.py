@@ -61,7 +61,7 @@ class Held:
         return since <= now < wall and clocks.steady() < steady
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        raise TypeError("a token cannot be pickled")
+        raise TypeError("a token cannot be pickled or copied: make a manager where you need one")
 
 
 NOTHING = Held("", 0.0, _NEVER, _NEVER)

@@ -271,7 +271,7 @@ def check_key(key: object) -> str:
             {"", ".", ".."} & {*parts}
             or (parts[1:] and parts[0][1:] == ":")
             or os.path.splitdrive(key)[0],
-            "must be a plain name below the store, without an empty, '.' or '..' part",
+            "must be a name such as 'session.token': no '/' at an end, no empty, '.' or '..' part",
         ),
         ("../" in key, "holds '../', which the Go library writes differently; choose another"),
         # In any case and as a folder, too: on files it would stand where a lock belongs.
