@@ -78,10 +78,13 @@ class Fault:
         """Make it; ValueError for an unknown kind or parameter."""
         name, _, self._code = kind.partition(":")
         carried_out, known = _KINDS.get(name, (False, {}))
-        fits = name in _KINDS and parameters.keys() <= known.keys()
         coded = re.fullmatch("[1-9][0-9][0-9]" if name == "status" else "", self._code)
-        if not (fits and coded):
-            raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
+        if name not in _KINDS or not coded:
+            kinds = ", ".join(sorted(_KINDS)).replace("status", "status:<code>")
+            raise ValueError(f"there is no fault {kind!r}; the faults are {kinds}")
+        if wrong := sorted(parameters.keys() - known.keys()):
+            takes = ", ".join(known) or "none"
+            raise ValueError(f"{kind!r} has no parameters {wrong}; it takes {takes}")
         check_numbers({each: parameters.get(each, 0) for each in ("seconds", "size", "status")})
         self.endpoint, self.kind, self.hits = endpoint, kind, hits(times, skip)
         self.effect = carried_out if effect is None else effect

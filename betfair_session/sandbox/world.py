@@ -234,4 +234,5 @@ class World:
 
 def _check(endpoint: str) -> None:
     if endpoint not in _ENDPOINTS:
-        raise ValueError(f"there is no endpoint {endpoint!r}")
+        known = ", ".join(_ENDPOINTS)
+        raise ValueError(f"there is no endpoint {endpoint!r}; the endpoints are {known}")

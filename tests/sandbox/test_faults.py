@@ -215,4 +215,13 @@ def test_what_the_control_takes(sandbox: Sandbox, caller: Caller) -> None:
     for name, given in mistyped:
         with pytest.raises(SandboxError):
             getattr(sandbox, name)(**given)
+    meant: dict[str, dict[str, Any]] = {  # by a word that the error has to name
+        "keepAlive": {"endpoint": "keepalive", "kind": "reset"},
+        "status:": {"endpoint": "keepAlive", "kind": "sttus:503"},
+        "part": {"endpoint": "keepAlive", "kind": "drip", "second": 1},
+    }
+    for word, given in meant.items():
+        with pytest.raises(SandboxError) as caught:
+            sandbox.fault(**given)
+        assert word in str(caught.value)
     assert len(sandbox.sessions()) == 1
