@@ -535,6 +535,8 @@ def test_files_are_explained(kit: Path, command: CommandLine) -> None:
         assert bool(first["problems"]) == bool(code)
         shown = command("certificate", "check", *paths, **PHRASE).out
         assert done.document["verdict"] in shown
+    (told,) = command.json("certificate", "check", "nofile").document["files"]
+    assert told["path"] in told["problems"][0]  # the report shows it, so it is no password
 
 
 def test_an_explanation_gives_the_facts_and_no_secret(kit: Path, command: CommandLine) -> None:

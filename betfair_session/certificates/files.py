@@ -149,7 +149,9 @@ def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[Fil
     found = []
     for path in paths:
         try:
-            found.append(look(of_path(path), passphrase))
+            source = of_path(path)
+            source.public = True  # the report shows it
+            found.append(look(source, passphrase))
         except CertificateError as error:
             found.append(Contents(_printable(str(path))[:80], "not readable", problem=error))
     certificates = [certificate for contents in found for certificate in contents.certificates]

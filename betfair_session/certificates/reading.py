@@ -48,7 +48,10 @@ class Source:
     Attributes:
         name: the path, or a description of the bytes.
         content: the bytes; None for a file.
+        public: whether the name is known to be no password.
     """
+
+    public = False
 
     def __init__(self, name: str, content: SecretBytes | None = None) -> None:
         """Keep them."""
@@ -96,7 +99,7 @@ class Source:
         first = path.parents[-2:-1]  # the directory in the root that it is below
         below_the_root = within == {os.sep} and any(map(os.path.exists, first))
         usual = self.content is not None or self.name.lower().endswith(_ENDINGS)
-        if usual or below_the_root or not relative or os.path.exists(self.name):
+        if self.public or usual or below_the_root or not relative or os.path.exists(self.name):
             return self.name
         parents = (str(each) for each in path.parents if os.path.exists(each))
         return os.path.join(next(parents, ""), "…")
