@@ -27,6 +27,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from typing import Literal, TypeAlias
+
+    # The words that the errors' docstrings list, so that type checkers find a mistyped one. Our own
+    # come from tables of texts, so the constructors take any.
+    # fmt: off
+    CertificateReason: TypeAlias = Literal[
+        "argument", "missing", "unreadable", "format", "damaged", "passphrase", "no-certificate",
+        "no-key", "mismatch", "expired", "not-yet-valid", "weak", "usage", "tls", "package",
+        "exists", "unwritable",
+    ]
+    EndpointName: TypeAlias = Literal["certlogin", "login", "keepAlive", "logout"]
+    LoginClass: TypeAlias = Literal[
+        "credentials", "account", "action", "certificate", "location", "jurisdiction", "ban",
+        "temporary", "request", "unknown",
+    ]
+    StoreReason: TypeAlias = Literal[
+        "unreachable", "timeout", "forbidden", "no-bucket", "read-only", "throttled", "busy",
+        "full", "server", "conflict", "other",
+    ]
+    UnavailableReason: TypeAlias = Literal[
+        "untrusted", "bundle", "client-certificate", "proxy-407", "proxy-403", "proxy", "",
+    ]
+    # fmt: on
 
 __all__ = [
     "BetfairSessionError",
@@ -81,7 +104,7 @@ class CertificateError(ConfigurationError):
     def __init__(self, message: str = "", *, argument: str = "", reason: str = "argument") -> None:
         """Keep the message and why."""
         super().__init__(message, argument=argument)
-        self.reason = reason
+        self.reason: CertificateReason = reason  # type: ignore[assignment]
 
 
 class NotATokenError(ConfigurationError):
@@ -111,7 +134,7 @@ class IdentityError(BetfairSessionError):
     ) -> None:
         """Keep the message and where it happened."""
         super().__init__(message)
-        self.endpoint = endpoint
+        self.endpoint: EndpointName | None = endpoint  # type: ignore[assignment]
         self.host = host
         self.status_code = status_code
 
@@ -145,9 +168,9 @@ class LoginRefused(IdentityError):
         """Keep the message, Betfair's code and what it means."""
         super().__init__(message, endpoint=endpoint, host=host, status_code=status_code)
         self.status = status
-        self.login_class = login_class
+        self.login_class: LoginClass = login_class  # type: ignore[assignment]
         self.not_before = not_before
-        self.suspects = dict(suspects or {})
+        self.suspects: dict[str, str] = dict(suspects or {})
 
 
 class IdentityUnavailable(IdentityError):
@@ -166,7 +189,7 @@ class IdentityUnavailable(IdentityError):
 
     not_before: datetime | None = None
     sent: bool = True
-    reason: str = ""
+    reason: UnavailableReason = ""
 
 
 class Blocked(IdentityUnavailable):
@@ -197,7 +220,7 @@ class StoreError(BetfairSessionError):
         super().__init__(message)
         self.store = store
         self.key = key
-        self.reason = reason
+        self.reason: StoreReason = reason  # type: ignore[assignment]
         self.landed = landed
 
 

@@ -19,6 +19,7 @@ from betfair_session import *  # noqa: F403 - that it brings every name is what 
 from betfair_session import (
     BetfairAuth,
     Certificate,
+    CertificateError,
     Check,
     Event,
     Exchange,
@@ -52,6 +53,9 @@ def clients() -> None:
     IdentityClient("key", certificate=Path("client.pem"), jurisdiction="italy", timeout=5)
     IdentityClient("key", Certificate.from_pkcs12_base64("text", "phrase"), verify="bundle.pem")
     assert_type(IdentityClient("key").check_certificate(), list[str])
+    assert_type(IdentityClient("key").verify, bool | str)
+    assert_type(IdentityClient("key").api_url, str | None)
+    assert_type(Sandbox().certificate, tuple[str, str])
     IdentityClient()  # wrong
     IdentityClient("key", ("client.crt", "client.key", "ca.crt"))  # wrong
     IdentityClient("key", jurisdiction="itly")  # wrong
@@ -170,8 +174,18 @@ def errors(session: Session) -> None:
         use(error.not_before.timestamp())  # wrong
         use(error.code)  # wrong
         use(error.status == 400)  # wrong
+        use(error.login_class == "credential")  # wrong
+        use(error.endpoint == "keepalive")  # wrong
+        assert_type(error.suspects, dict[str, str])
     except IdentityUnavailable as error:
         assert_type(error.status_code, int | None)
+        use(error.reason == "proxy-403", error.sent)
+        use(error.reason == "proxy403")  # wrong
     except StoreError as error:
         assert_type(error.landed, bool)
+        use(error.reason == "forbidden")
+        use(error.reason == "forbiden")  # wrong
+    except CertificateError as error:
+        use(error.reason == "no-key")
+        use(error.reason == "no_key")  # wrong
     assert_type(LoginBrake("why").args, tuple[Any, ...])  # noqa: F405 - by the star

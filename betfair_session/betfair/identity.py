@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from betfair_session.certificates.reading import StrPath
 
     from .answers import Check
+    from .jurisdictions import Jurisdiction
     from .names import JurisdictionName
     from .transport import Transport
 
@@ -100,19 +101,20 @@ class IdentityClient(Closable):
         made = None if certificate is None or pair else _made(certificate)
         self._certificate: Any = pair or made
         check_sendable(app_key, "app_key")
-        self.app_key = app_key
-        self.jurisdiction = place = find_jurisdiction(jurisdiction)
-        self.identity_url = https_base(identity_url, place.identity_url, name="identity_url")
-        cert_url = place.identity_cert_url
+        self.app_key: Secret = app_key
+        place = find_jurisdiction(jurisdiction)
+        self.jurisdiction: Jurisdiction = place
+        url, cert_url = place.identity_url, place.identity_cert_url
+        self.identity_url: str = https_base(identity_url, url, name="identity_url")
         self._cert_base = https_base(identity_cert_url, cert_url, name="identity_cert_url")
         host = self.identity_url.split("/")[2].partition(":")[0]
         usual = place.api_url if is_betfairs(host) else None
-        self.api_url = https_base(api_url, usual, name="api_url")
-        self.verify = checked_verify(verify)
-        self.timeout = checked_seconds(timeout)
+        self.api_url: str | None = https_base(api_url, usual, name="api_url")
+        self.verify: bool | str = checked_verify(verify)
+        self.timeout: float = checked_seconds(timeout)
         if not (session is None or callable(getattr(session, "post", None))):
             refuse("session", "session must be a requests.Session")
-        self.proxies = checked_proxies(proxies)
+        self.proxies: Mapping[str, str] | None = checked_proxies(proxies)
         self._shared: Transport | None = None  # for keepAlive and logout; made when needed
         self._settings: Any = {"verify": self.verify, "proxies": self.proxies, "session": session}
 

@@ -141,7 +141,8 @@ class Transport(Closable):
             return outcome
         advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
         error = unclear(endpoint, outcome.detail + advice)
-        error.sent, error.reason = outcome.sent, outcome.reason
+        error.sent = outcome.sent
+        error.reason = outcome.reason  # type: ignore[assignment] # "proxies" was raised before
         raise error
 
     def _once(

@@ -85,15 +85,15 @@ class Sandbox(Controls):
             raise
         self._environment: dict[str, str] = details["environment"]
         found = self._environment
-        self.identity_url = found["BETFAIR_IDENTITY_URL"]
-        self.identity_cert_url = found["BETFAIR_IDENTITY_CERT_URL"]
-        self.api_url = found["BETFAIR_API_URL"]
-        self.ca_bundle = found["BETFAIR_CA_BUNDLE"]
-        self.username = found["BETFAIR_USERNAME"]
-        self.password = found["BETFAIR_PASSWORD"]
-        self.app_key = found["BETFAIR_APP_KEY"]
-        self.certificate = (found["BETFAIR_CERT_FILE"], found["BETFAIR_KEY_FILE"])
-        self.directory = Path(details["directory"])
+        self.identity_url: str = found["BETFAIR_IDENTITY_URL"]
+        self.identity_cert_url: str = found["BETFAIR_IDENTITY_CERT_URL"]
+        self.api_url: str = found["BETFAIR_API_URL"]
+        self.ca_bundle: str = found["BETFAIR_CA_BUNDLE"]
+        self.username: str = found["BETFAIR_USERNAME"]
+        self.password: str = found["BETFAIR_PASSWORD"]
+        self.app_key: str = found["BETFAIR_APP_KEY"]
+        self.certificate: tuple[str, str] = (found["BETFAIR_CERT_FILE"], found["BETFAIR_KEY_FILE"])
+        self.directory: Path = Path(details["directory"])
         super().__init__(self.directory)
 
     def _details(self) -> dict[str, Any]:
