@@ -19,7 +19,7 @@ from .exceptions import (
 from .login.account import store_call_end
 from .process import AsyncClosable, clocks
 from .process.log import Reporter
-from .process.single_flight import NeedsLoginError, SingleFlight, await_for, in_thread, wait_for
+from .process.single_flight import SingleFlight, await_for, in_thread, wait_for
 from .process.trust import Trust
 from .secret import Secret
 from .storage.contract import MARGIN_SECONDS
@@ -59,7 +59,7 @@ class Session(AsyncClosable):
         self._due: Held | None = None  # what only a login can replace
         self._reporter = Reporter(store.label, key, account.on_event)
         afterwards = self._reporter.hand_over if account.on_event is not None else None
-        self._flight: SingleFlight[Secret] = SingleFlight(afterwards)
+        self._flight: SingleFlight[Secret | None] = SingleFlight(afterwards)
 
     @property
     def client(self) -> IdentityClient:
@@ -195,13 +195,13 @@ class Session(AsyncClosable):
         wait = not held.usable or held is self._due
         while True:
             work = partial(self._find_or_postpone, deadline, may_log_in=wait)
-            with suppress(NeedsLoginError):
-                found = yield from self._flight.join(work, deadline=deadline, task=task, wait=wait)
-                if found:
-                    return found[0].reveal()
-                if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
-                    return held.token
-            wait = True  # this call is here to wait for a login, too
+            found = yield from self._flight.join(work, deadline=deadline, task=task, wait=wait)
+            if found and found[0]:
+                return found[0].reveal()
+            held = self._trust.held
+            if not found and held.usable:  # else the work has found it dead meanwhile
+                return held.token
+            wait = True  # only a login helps, and this call is here to wait for it
 
     def _asked_anew(
         self, timeout: float | None, refused: Secret | None = None, *, task: bool = False
@@ -226,21 +226,21 @@ class Session(AsyncClosable):
             if token and (mine or new or self._trust.asked(token, after=began)):
                 return token.reveal()
 
-    def _find_or_postpone(self, deadline: float, *, may_log_in: bool) -> Secret:
+    def _find_or_postpone(self, deadline: float, *, may_log_in: bool) -> Secret | None:
         """Find a live token; without an answer, go on with the current one for a moment."""
         held = self._trust.held
         try:
             ask = self._trust_or_ask if self._trust.shared else self._find_live
-            return ask(deadline, may_log_in=may_log_in)
-        except NeedsLoginError:
-            self._due = held  # or, with a slow store, no later call would wait for the login
-            raise
+            found = ask(deadline, may_log_in=may_log_in)
         except _PASSING:
             if not (held.usable and self._trust.postpone(held)):
                 raise
             return Secret(held.token)
+        if found is None:
+            self._due = held  # or, with a slow store, no later call would wait for the login
+        return found
 
-    def _trust_or_ask(self, deadline: float, *, may_log_in: bool) -> Secret:
+    def _trust_or_ask(self, deadline: float, *, may_log_in: bool) -> Secret | None:
         """Trust a token that was stored inside the trust window, or ask Betfair.
 
         A process that verifies a shared token writes it anew, so its age in the store is that of
@@ -268,7 +268,7 @@ class Session(AsyncClosable):
 
     def _find_live(
         self, deadline: float, seen: Seen | None = None, *, may_log_in: bool = True
-    ) -> Secret:
+    ) -> Secret | None:
         """Run the shared login (login/policy.py); without the store, keep the held token alive."""
         from .login.lock import Memory
         from .login.runner import Runner

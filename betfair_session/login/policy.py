@@ -19,7 +19,6 @@ from contextlib import suppress
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.process.clocks import later
-from betfair_session.process.single_flight import NeedsLoginError
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
 class SharedLogin(Call):
     """One call of the shared login; tests/explore knows these methods by their names."""
 
-    def run(self) -> Steps[do.Done]:
-        """Find a live token, and tell how; raise a BetfairSessionError if there is none."""
+    def run(self) -> Steps[do.Done | None]:
+        """Find a live token, and tell how; None: only a login helps, and it may make none."""
         while True:
             # Step 1. Read the token.
             self._see_token((yield from self._read(do.ReadToken())))
@@ -48,7 +47,7 @@ class SharedLogin(Call):
                 if done:
                     return done
             if not self.may_log_in:  # nobody may be waiting for it
-                raise NeedsLoginError
+                return None
             if not (yield from self._acquire_lock()):  # steps 3 to 5
                 continue
             self.mine = self.lock.untouched()

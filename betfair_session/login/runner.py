@@ -87,11 +87,11 @@ class Runner:
             longest_wait=0.75 if store.on_this_machine else 1.5,  # a look at a file costs little
         )
 
-    def find(self) -> Secret:
-        """Find a live token, or raise a BetfairSessionError."""
+    def find(self) -> Secret | None:
+        """Find a live token, or raise a BetfairSessionError; None: see SharedLogin.run."""
         began = self._clock.mono()
         try:
-            done: do.Done = self._drive(self.login.run())
+            done: do.Done | None = self._drive(self.login.run())
         except BetfairSessionError as error:
             self._report(kind_of(error), self._clock.mono() - began, str(error))
             raise
@@ -99,6 +99,8 @@ class Runner:
             self.login.deadline = -math.inf
             self._drive(self.login.abandon())
             raise
+        if done is None:
+            return None
         self._trust.verified(done.token, done.since)
         if done.how != "logged in":
             self._report(done.how, self._clock.mono() - began)

@@ -30,13 +30,6 @@ _SHORT_SECONDS = 2.0  # a failure so short before a call's deadline may come fro
 _PATIENCE_SECONDS = 1.0  # to wait for a result where the caller can do without
 
 
-class NeedsLoginError(BaseException):
-    """Only a login helps, and the caller may no longer be there to wait for it.
-
-    It is no Exception, so that it is not shared: another caller asks for itself.
-    """
-
-
 class _Flight(Outcome[T]):
     """A call under way.
 

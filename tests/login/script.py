@@ -163,7 +163,7 @@ def release(lock: Lock, version: str = "L1", *, conditional: bool = True) -> do.
     return do.WriteLock(lock, version, gives_back=True, conditional=conditional)
 
 
-def go_on(steps: Generator[Any, Any, do.Done], answer: object) -> Any:  # noqa: ANN401 - any effect
+def go_on(steps: Generator[Any, Any, do.Done | None], answer: object) -> Any:  # noqa: ANN401 - any effect
     """Tell a policy what happened; return what it asks for, or how it ended: a Done or an error."""
     try:
         return steps.throw(answer) if isinstance(answer, BaseException) else steps.send(answer)
@@ -183,7 +183,7 @@ class Script(HandClock):
         how = {"deadline": 3600.0, "atomic": True, **how}
         errors = Errors("the store", "token")
         self.login = SharedLogin(LeaseSettings(), self, errors, self.memory, **how)
-        self._steps: Generator[Any, Any, do.Done] = self.login.run()
+        self._steps: Generator[Any, Any, do.Done | None] = self.login.run()
         self.asked: object = next(self._steps)  # at its end a Done, or an error
         assert self.asked == do.ReadToken()
 
@@ -354,7 +354,8 @@ class Stage:
 
     def find(self) -> str:
         try:
-            return self.runner.find().reveal()
+            found = self.runner.find()
+            return found.reveal() if found else ""
         finally:
             self._reporter.hand_over()
 
