@@ -17,7 +17,7 @@ from .betfair.identity import IdentityClient
 from .certificates import Certificate
 from .manager import SessionManager
 from .process import NamedTuple
-from .process.causes import interruption
+from .process.causes import unless_interrupted
 from .secret import Secret, check_credential
 
 if TYPE_CHECKING:
@@ -199,9 +199,7 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
         refuse("dotenv", f'dotenv must be a path, such as ".env", or None for no file, not {kind}')
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None  # a directory of this name is a virtual environment
-    except (OSError, ValueError) as error:
-        if interruption(error):
-            raise
+    except unless_interrupted(OSError, ValueError) as error:
         if os.path.isdir(os.path.expanduser(path)):  # as Windows tells of it
             return None
         # A program that has dropped its rights may not look into the directory it was started in.

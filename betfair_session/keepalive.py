@@ -17,7 +17,7 @@ from .arguments import checked_handle, checked_hook, checked_interval
 from .betfair.jurisdictions import SHORTEST_SESSION
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import AsyncClosable, ForkSafeLock, NamedTuple, clocks, reset_in_child
-from .process.causes import interruption
+from .process.causes import unless_interrupted
 from .process.log import CRITICAL, WARNING, Log, call_hook
 from .process.single_flight import no_thread_error
 from .process.threads import NoThreadError, start
@@ -138,9 +138,7 @@ class KeepAlive(AsyncClosable):
         error: Exception | None = None
         try:
             self._session.verify()
-        except Exception as raised:  # after any error, the next attempt must follow
-            if interruption(raised):
-                raise
+        except unless_interrupted(Exception) as raised:  # the next attempt must follow any error
             error = raised
         again = self._every
         self._failures = 0 if error is None else self._failures + 1

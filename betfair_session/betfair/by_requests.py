@@ -19,7 +19,7 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from betfair_session.process import clocks, reset_in_child
-from betfair_session.process.causes import chain, interruption, without_frames
+from betfair_session.process.causes import chain, unless_interrupted, without_frames
 from betfair_session.process.threads import run_until
 
 from .answers import MAX_ANSWER_BYTES, Answer
@@ -211,9 +211,7 @@ def blame_bundle(bundle: object, failure: Failure) -> Failure:
         return failure
     try:
         run_until(time.monotonic() + 1, partial(trusting, bundle))  # its mount may hang
-    except OSError as error:
-        if interruption(error):
-            raise
+    except unless_interrupted(OSError) as error:
         found = Failure.of(error)
         return found if found.reason == "bundle" else failure
     return failure

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from betfair_session.arguments import check_runs, discreet, refuse
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
-from betfair_session.process.causes import interruption
+from betfair_session.process.causes import interruption, unless_interrupted
 from betfair_session.process.log import WARNING, Log
 from betfair_session.process.threads import OverrunError, run_until
 from betfair_session.secret import Secret, check_credential
@@ -168,9 +168,7 @@ class Transport(Closable):
             return Failure(f"no answer within {left:.1f} s", sent=True)
         except BetfairSessionError:
             raise
-        except Exception as error:  # a tracing tool may raise any kind
-            if interruption(error):
-                raise
+        except unless_interrupted(Exception) as error:  # a tracing tool may raise any kind
             failure = sender.judge(error)
             failure = failure._replace(sent=failure.sent and prepared)
         if failure.reason == "proxies":  # outside `except`, so that ours does not keep that error

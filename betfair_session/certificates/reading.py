@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 from betfair_session.arguments import is_path, pinned, pinned_in
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
-from betfair_session.process.causes import interruption
+from betfair_session.process.causes import unless_interrupted
 from betfair_session.secret import Secret, SecretBytes
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ class Source:
         try:
             with open(self.name, "rb") as file:
                 content = file.read(MAX_FILE_BYTES + 1)
-        except (OSError, ValueError) as error:
-            if interruption(error):
-                raise
+        except unless_interrupted(OSError, ValueError) as error:
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             why = getattr(error, "strerror", None) or "not a valid path"
             more = ""
@@ -288,7 +286,5 @@ def attempt(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Non
     """Call a parser; return None if it raises any error."""
     try:
         return parse(*args, **kwargs)
-    except Exception as error:  # the parser has many kinds of error; all mean "not that"
-        if interruption(error):
-            raise
+    except unless_interrupted(Exception):  # the parser has many kinds; all mean "not that"
         return None

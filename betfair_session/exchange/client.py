@@ -27,7 +27,7 @@ from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, blame_bu
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ExchangeError, LoginTimeout
 from betfair_session.process import Closable, clocks
-from betfair_session.process.causes import interruption
+from betfair_session.process.causes import interruption, unless_interrupted
 from betfair_session.process.threads import NoThreadError, OverrunError, run_until
 
 from .auth import BetfairAuth, api_base, orders_sent_for
@@ -185,9 +185,7 @@ class Exchange(Closable):
                 if not budget.lost:
                     what = f"was not sent: {detail} to get the session, or an earlier answer"
                     raise exchange_error(name, what, unknown=repeated) from None
-            except Exception as error:  # requests' own, or any that a tracing tool raises
-                if interruption(error):
-                    raise
+            except unless_interrupted(Exception) as error:  # requests', or a tracing tool's
                 detail = blame_bundle(self.requests.verify, failure_of(error)).detail
             else:
                 known = {"unknown": budget.unknown > 0, "fresh": fresh, "repeated": repeated}

@@ -10,8 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+    from typing import TypeVar
 
     from . import T
+
+    E = TypeVar("E", bound=BaseException)
 
 _MOST_ERRORS = 32  # that `chain` looks at
 _SENDING = frozenset({"betfair_session", "betfairlightweight", "requests", "urllib3", "idna"})
@@ -51,6 +54,12 @@ def interruption(error: BaseException) -> BaseException | None:
     return next((each for each in chain(error) if _from_handler(each)), None)
 
 
+def unless_interrupted(*kinds: type[E]) -> tuple[type[E], ...]:
+    """Return what an `except` clause catches: these errors, but no interruption."""
+    error = sys.exception()
+    return () if error and interruption(error) else kinds
+
+
 def without_frames(send: Callable[[], T]) -> T:
     """Return what `send` returns; its error loses the frames below, whose locals hold a secret.
 
@@ -59,9 +68,7 @@ def without_frames(send: Callable[[], T]) -> T:
     """
     try:
         return send()
-    except Exception as error:
-        if interruption(error):
-            raise
+    except unless_interrupted(Exception) as error:
         failed = error
     for each in [*chain(failed)]:
         if not isinstance(failed, BetfairSessionError):
@@ -89,9 +96,7 @@ def quietly(step: Callable[..., object], *given: object) -> bool:
     """Do what nothing depends on; return whether it worked."""
     try:
         step(*given)
-    except OSError as error:
-        if interruption(error):
-            raise
+    except unless_interrupted(OSError):
         return False
     return True
 

@@ -6,7 +6,7 @@ import contextlib
 import sys
 
 from . import reset_in_child
-from .causes import interruption
+from .causes import unless_interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ def call_hook(hook: Callable[[T], object], told: T, log: Log) -> None:
     """Call a hook that the program gave; log its error instead of raising it."""
     try:
         hook(told)
-    except Exception as error:  # the program's code may raise anything
-        if interruption(error):
-            raise
+    except unless_interrupted(Exception):  # the program's code may raise anything
         log.tell(ERROR, "the hook for a %s failed", type(told).__name__, exc_info=True)
 
 

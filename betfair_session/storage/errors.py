@@ -20,7 +20,7 @@ from betfair_session.exceptions import (
     StoreWriteError,
 )
 from betfair_session.process import NamedTuple
-from betfair_session.process.causes import interruption
+from betfair_session.process.causes import interruption, unless_interrupted
 
 from .contract import ABSENT, ANY, VersionConflict
 
@@ -82,9 +82,7 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     """
     try:
         return _translated(error, operation)
-    except OSError as lost:  # most likely no descriptor is left to import a module with
-        if interruption(lost):
-            raise
+    except unless_interrupted(OSError) as lost:  # no descriptor is left to import a module with
         return StoreUnavailable(
             f"{operation.failure}: no more files can be opened ({lost.strerror})",
             store=operation.store,

@@ -25,7 +25,7 @@ from functools import partial
 from betfair_session.arguments import check_options, checked_flag
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process import reset_in_child
-from betfair_session.process.causes import interruption
+from betfair_session.process.causes import unless_interrupted
 from betfair_session.process.log import WARNING, Log
 from betfair_session.process.threads import NoThreadError, Outcome, OutOfTime, OverrunError, begin
 from betfair_session.secret import SecretBytes
@@ -159,9 +159,7 @@ class LocalStore(TokenStore):
                     if time.monotonic() >= deadline:  # one that hung must not appear after all
                         raise OutOfTime
                     os.replace(temporary, path)
-                except FileNotFoundError as error:
-                    if interruption(error):
-                        raise
+                except unless_interrupted(FileNotFoundError):
                     files.sleep_up_to(0.02)  # another writer fenced us: start over
                 else:
                     return
@@ -205,9 +203,7 @@ class LocalStore(TokenStore):
         def work() -> float | None:
             try:
                 return files.time_of_a_new_file(os.path.dirname(self._path(self._near)))
-            except OSError as error:
-                if interruption(error):
-                    raise
+            except unless_interrupted(OSError):
                 return None
 
         return self._attempt("read", self._near, deadline, work)

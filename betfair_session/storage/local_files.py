@@ -8,7 +8,7 @@ import os
 import stat
 import time
 
-from betfair_session.process.causes import interruption, quietly
+from betfair_session.process.causes import interruption, quietly, unless_interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -271,8 +271,6 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
                 if time.monotonic() >= give_up:
                     break
                 sleep_up_to(0.02)
-        except (ImportError, OSError) as error:
-            # Windows, or a mount without locks; the write itself reports any other error.
-            if interruption(error):
-                raise
+        except unless_interrupted(ImportError, OSError):
+            pass  # Windows, or a mount without locks; the write itself reports any other error
         yield
