@@ -36,12 +36,11 @@ class ReadLock(NamedTuple):
 class WriteLock(NamedTuple):
     """Write the lock object if it still has `version` (None: if it is missing); Written comes back.
 
-    `gives_back`: this ends the call's hold of it. `conditional` False: write it in any case.
+    `conditional` False: write it in any case. A lock that is not "held" gives it back.
     """
 
     lock: locks.Lock
     version: str | None
-    gives_back: bool = False
     conditional: bool = True
 
 

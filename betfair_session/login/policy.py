@@ -150,7 +150,7 @@ class SharedLogin(Call):
             raise self._too_late()
         self.mine = self._lock_to_take()
         try:
-            written = yield do.WriteLock(self.mine, self.lock_version, conditional=self.atomic)
+            written = yield do.WriteLock(self.mine, self.lock_version, self.atomic)
         except StoreError as error:
             # The next call recognises this write if it landed, else the lock that is still owed.
             if owed := self.mine.untouched() if error.landed else self.recalled:
@@ -272,9 +272,7 @@ class SharedLogin(Call):
         while True:
             self.tries += 1
             try:
-                written = yield do.WriteLock(
-                    self.mine, self.lock_version, gives_back=True, conditional=self.atomic
-                )
+                written = yield do.WriteLock(self.mine, self.lock_version, self.atomic)
             except StoreError as error:
                 self.trouble = error
             else:

@@ -137,7 +137,7 @@ class Runner:
 
     def _told(self, error: BetfairSessionError, effect: do.Effect) -> BetfairSessionError:
         """Return the error to throw into the policy."""
-        gives_back = getattr(effect, "gives_back", False)
+        gives_back = isinstance(effect, do.WriteLock) and effect.lock.state != locks.HELD
         if gives_back and isinstance(error, StoreWriteError):
             self._warn(f"the next login waits for this lock to expire, and may fail: {error}")
         # A driver that is reopened during a login may raise a ConfigurationError. There may be a

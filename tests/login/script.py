@@ -160,7 +160,7 @@ def blamed(lock: Lock, login_class: str, wait: float, at: float = 0.0, **fields:
 
 
 def release(lock: Lock, version: str = "L1", *, conditional: bool = True) -> do.WriteLock:
-    return do.WriteLock(lock, version, gives_back=True, conditional=conditional)
+    return do.WriteLock(lock, version, conditional)
 
 
 def go_on(steps: Generator[Any, Any, do.Done | None], answer: object) -> Any:  # noqa: ANN401 - any effect
