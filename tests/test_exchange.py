@@ -153,7 +153,7 @@ def test_a_slow_store_keeps_no_token_that_was_logged_out(
     dead = ask()
     front.session().logout()
     hands.go(61.0)
-    monkeypatch.setattr(single_flight, "_until", lambda _, *, wait: None if wait else 0.0)
+    monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", -1.0)
     answers = threading.Event()
     Watched(session).after_read = lambda _: answers.wait(60)
     assert ask() == dead

@@ -122,7 +122,8 @@ class SingleFlight(Generic[T]):
                     raise
                 return None
             if working:
-                yield mine, _until(deadline, wait=wait)
+                # One's own work keeps to the deadline by itself.
+                yield mine, None if wait else min(deadline, time.monotonic() + _PATIENCE_SECONDS)
                 if not mine.done():
                     mine.leader = None  # this thread does not lead, and may ask again
                     return None
@@ -200,23 +201,24 @@ def while_wanted(work: Callable[[], T], call: Outcome[Any] | None = None) -> T:
 
 def wait_for(waits: Waits[T]) -> T:
     """Wait in this thread for all that a `join` waits for; return what it returns."""
-    found: list[T] = []
-    for outcome, deadline in _steps(waits, found):
-        outcome.wait(deadline)
-    return found[0]
+    try:
+        while True:
+            outcome, deadline = next(waits)
+            outcome.wait(deadline)
+    except StopIteration as end:
+        found: T = end.value
+        return found
 
 
 async def await_for(waits: Waits[T]) -> T:
     """Wait as `wait_for` does, without blocking the event loop."""
-    found: list[T] = []
-    for outcome, deadline in _steps(waits, found):
-        await _wait_in_loop(outcome, deadline)
-    return found[0]
-
-
-def _steps(waits: Waits[T], found: list[T]) -> Waits[None]:
-    """Yield what `waits` yields; add to `found` what it returns, which a loop would drop."""
-    found.append((yield from waits))
+    try:
+        while True:
+            outcome, deadline = next(waits)
+            await _wait_in_loop(outcome, deadline)
+    except StopIteration as end:
+        found: T = end.value
+        return found
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -239,11 +241,6 @@ def _begin_lasting(work: Callable[[], T]) -> Outcome[T]:
         return begin(work, daemon=not (threading.main_thread().is_alive() or LASTS.get()))
     except NoThreadError as why:
         raise no_thread_error() from why
-
-
-def _until(deadline: float, *, wait: bool) -> float | None:
-    """Return until when to wait for work of one's own; None: it keeps to the deadline itself."""
-    return None if wait else min(deadline, time.monotonic() + _PATIENCE_SECONDS)
 
 
 def no_thread_error() -> IdentityUnavailable:
