@@ -216,7 +216,9 @@ class Direct:
                 status, date = response.status, response.headers.get("Date", "")
                 reusable = whole and not (response.will_close or is_out_of_step(status))
                 if body and response.headers.get("Content-Encoding", "").lower() in _COMPRESSED:
-                    body = _unpacked(body)
+                    import zlib  # rarely needed: some gateways compress without being asked to
+
+                    body = zlib.decompress(body, _GZIP_OR_ZLIB)
             return Answer(status, body[:MAX_ANSWER_BYTES], date=date)
         finally:
             if reusable and closings == self._closings and len(self._idle) < _MAX_IDLE:
@@ -295,14 +297,3 @@ def _version(path: str) -> tuple[int, ...]:
         found = os.stat(path)
         return found.st_mtime_ns, found.st_ino, found.st_size
     return ()
-
-
-def _unpacked(body: bytes) -> bytes:
-    """Decompress an answer: some gateways compress without being asked to."""
-    import zlib  # rarely needed
-
-    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
-    found = unpacking.decompress(body, MAX_ANSWER_BYTES)
-    if not unpacking.eof and len(found) < MAX_ANSWER_BYTES:
-        raise EOFError
-    return found
