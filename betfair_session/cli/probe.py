@@ -80,7 +80,7 @@ def examine_store(case: Case) -> Iterator[Finding]:
     yield from (Finding("store", "warning", text) for text in said)
     yield from _surroundings(store)
     yield from Probe(store, key, case.seconds).run()
-    yield next_login(found.login, case.out)
+    yield next_login(found, case.out)
 
 
 def cloud_of(store: TokenStore | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from betfair_session.login import lock as locks
-from betfair_session.login.by_hand import Inspection, Login, inspect
+from betfair_session.login.by_hand import Inspection, inspect
 from betfair_session.login.errors import in_words, moment, with_unlock
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
@@ -40,7 +40,7 @@ def status(out: Output, *, timeout: float) -> None:
         if opened.atomic and opened.probe:
             once += ", if the server keeps conditions: `doctor` tests that"
         shared = Finding("shared login", "ok", once)
-        shown = (what_is_stored(opened, name, found), shared, next_login(found.login, out))
+        shown = (what_is_stored(opened, name, found), shared, next_login(found, out))
         out.tell(_document(opened, name, found), "\n".join(map(in_rows, shown)))
 
 
@@ -63,7 +63,7 @@ def what_is_stored(store: TokenStore, key: str, found: Inspection) -> Finding:
     return Finding("store", "ok", f"{key!r} in {where}: {words[found.token]}")
 
 
-def next_login(login: Login, out: Output) -> Finding:
+def next_login(login: Inspection, out: Output) -> Finding:
     """Say how the last login went, and whether that keeps the next one back."""
     name, lock = "next login", login.lock
     since = max(lock.logins, default=0.0) if lock.state == locks.DONE else lock.since
@@ -114,13 +114,13 @@ def _document(store: TokenStore, key: str, found: Inspection) -> dict[str, objec
             "age_seconds": age,
             "from_last_login": found.from_login,
         },
-        "login": login_document(found.login),
+        "login": login_document(found),
         "now": moment(found.now),
         "clock": "store" if found.clock else "machine",
     }
 
 
-def login_document(login: Login) -> dict[str, object]:
+def login_document(login: Inspection) -> dict[str, object]:
     """Return the state of the shared login for programs."""
     lock = login.lock
     held = login.state == "held"

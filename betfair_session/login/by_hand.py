@@ -36,18 +36,25 @@ _CONFLICT_SECONDS = 0.2  # between two tries: a conflict may also come from two 
 _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 
 
-class Login(NamedTuple):
-    """Whether the next call may log in, if it has to.
+class Inspection(NamedTuple):
+    """What was found in one place; it holds no secret.
 
     Attributes:
-        state: "free"; "held": a process is logging in; "refused": Betfair refused the last login,
-            and no other is tried yet; "unanswered": that login got no answer; "unstored": its
-            token could not be stored, so a write is tried before the next login; "braked": too
-            many logins in the last minute.
+        state: whether the next call may log in, if it has to: "free"; "held": a process is logging
+            in; "refused": Betfair refused the last login, and no other is tried yet; "unanswered":
+            that login got no answer; "unstored": its token could not be stored, so a write is tried
+            before the next login; "braked": too many logins in the last minute.
         until: when that ends at the latest; None when it is free or unstored.
         lock: what the lock object says; locks.NONE when there is none.
         recent: the times of the last minute's logins.
-        now: when it was read. All times are the store's, as far as they are known.
+        now: when it was read. All times are the store's, or this machine's where the store does not
+            tell.
+        clock: whether `now` is the store's time.
+        token: "stored", "missing" (or blank), or "junk", which a login replaces; "" if only the
+            lock was read.
+        written: when that object was last written, by its login or a shared verification; None
+            when it is missing, or the store does not tell.
+        from_login: whether it is the token that the last login through this library stored.
     """
 
     state: Readiness
@@ -55,69 +62,33 @@ class Login(NamedTuple):
     lock: Lock
     recent: tuple[float, ...]
     now: float
-
-
-class Inspection(NamedTuple):
-    """What was found in one place; it holds no secret.
-
-    Attributes:
-        token: "stored", "missing" (or blank), or "junk", which a login replaces.
-        written: when that object was last written, by its login or a shared verification; None
-            when it is missing, or the store does not tell.
-        from_login: whether it is the token that the last login through this library stored.
-        login: whether the next call may log in.
-        now: the store's time when it was read, or this machine's where the store does not tell.
-        clock: whether `now` is the store's time.
-    """
-
-    token: Literal["stored", "missing", "junk"]
-    written: float | None
-    from_login: bool
-    login: Login
-    now: float
     clock: bool
+    token: Literal["", "stored", "missing", "junk"] = ""
+    written: float | None = None
+    from_login: bool = False
 
 
 def inspect(store: TokenStore, key: str, *, timeout: float) -> Inspection:
     """Look at a token and its lock: at most three calls of the store, of `timeout` seconds each."""
     stored = store.get(key, deadline=time.monotonic() + timeout)
-    locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
+    found = inspect_login(store, key, timeout=timeout, beside=stored)
     token = token_in(stored, store, key)
-    known = _server_time(store, (stored, locked), timeout)
-    login = _login_now(store, locked, known)
     empty = stored is None or is_blank(stored.content)
-    return Inspection(
+    return found._replace(
         token="stored" if token else "missing" if empty else "junk",
         written=stored.modified if stored else None,
-        from_login=token is not None and login.lock.published == fingerprint(token),
-        login=login,
-        now=time.time() if known is None else known,
-        clock=known is not None,
+        from_login=token is not None and found.lock.published == fingerprint(token),
     )
 
 
-def inspect_login(store: TokenStore, key: str, *, timeout: float) -> Login:
-    """Look at a token's lock alone."""
+def inspect_login(
+    store: TokenStore, key: str, *, timeout: float, beside: StoredObject | None = None
+) -> Inspection:
+    """Look at a token's lock alone: could a call with the usual settings log in now?"""
     locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
-    return _login_now(store, locked, _server_time(store, (locked,), timeout))
-
-
-def token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret | None:
-    """Return the token that an object holds; None if there is no object, or no token in it."""
-    where = f"{key!r} in {store.label}"
-    return parse_token(stored.content, where=where) if stored else None
-
-
-def _server_time(
-    store: TokenStore, seen: tuple[StoredObject | None, ...], timeout: float
-) -> float | None:
-    """Return the store's time: from an answer, or by a request where the driver hides it."""
-    told = next((each.now for each in seen if each and each.now is not None), None)
-    return store.server_now(deadline=time.monotonic() + timeout) if told is None else told
-
-
-def _login_now(store: TokenStore, locked: StoredObject | None, known: float | None) -> Login:
-    """Return whether a call without a token, with the usual settings, could log in now."""
+    # The store's time: from an answer, or by a request where the driver hides it.
+    told = next((each.now for each in (beside, locked) if each and each.now is not None), None)
+    known = store.server_now(deadline=time.monotonic() + timeout) if told is None else told
     now = time.time() if known is None else known
     lock = locks.decode(locked.content) if locked else locks.NONE
     age = lock.age_here(Clock()) if store.on_this_machine else None
@@ -133,7 +104,13 @@ def _login_now(store: TokenStore, locked: StoredObject | None, known: float | No
         until += locks.MARGIN
     elif why:
         readiness, until = "unanswered" if why == "refused" and not lock.status else why, now + left
-    return Login(readiness, until, lock, lock.recent(now), now)
+    return Inspection(readiness, until, lock, lock.recent(now), now, known is not None)
+
+
+def token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret | None:
+    """Return the token that an object holds; None if there is no object, or no token in it."""
+    where = f"{key!r} in {store.label}"
+    return parse_token(stored.content, where=where) if stored else None
 
 
 def log_out(

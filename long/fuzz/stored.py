@@ -72,7 +72,7 @@ def _inspected(content: bytes) -> None:
     except NotATokenError:
         assert len(content) > 1024
     else:
-        assert seen.login.state == found.state
+        assert seen.state == found.state
 
 
 def certificate(data: bytes) -> None:
