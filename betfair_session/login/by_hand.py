@@ -142,7 +142,7 @@ def log_out(
                 break
             # It may be the same token, whose verification another process has shared.
             stored = store.get(key, deadline=time.monotonic() + seconds)
-            if stored is None or token is None or _token_or_none(stored, store, key) != token:
+            if not (stored and token and stored.content.strip() == token.reveal().encode()):
                 return
             clocks.pause(_CONFLICT_SECONDS)
         else:
@@ -156,12 +156,6 @@ def log_out(
         raise
     finally:
         reporter.hand_over()
-
-
-def _token_or_none(stored: StoredObject, store: TokenStore, key: str) -> Secret | None:
-    with contextlib.suppress(NotATokenError):
-        return token_in(stored, store, key)
-    return None
 
 
 def unlock(store: TokenStore, key: str, seconds: float) -> None:
