@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .betfair.jurisdictions import Jurisdiction
-    from .process.clocks import Times
     from .session import Session
 
 _log = Log("betfair_session.keepalive")
@@ -210,11 +209,18 @@ class KeepAlive(AsyncClosable):
         try:
             # Not the time of the caller who started it: this thread has a copy of its context.
             with clocks.bounded(self._left):
-                since = clocks.now()
-                while not (self._rest(self.run_once(), since) and self._ended()):
-                    since = clocks.now()
+                while not told_to:
                     self._resting.clear()
-            told_to = True
+                    since = clocks.now()
+                    report = self.run_once()
+                    self._resting.set()
+                    # A session's time starts when Betfair was asked, perhaps before a sleep.
+                    since = since if report.ok else clocks.now()
+                    while not self._stopping.is_set():
+                        if (left := report.again_in - clocks.passed(since)) <= 0:
+                            break
+                        self._stopping.wait(min(left, _SLICE_SECONDS))
+                    told_to = self._stopping.is_set() and self._ended()
         finally:
             self._resting.set()
             if not (told_to or self._stopping.is_set()):
@@ -230,18 +236,6 @@ class KeepAlive(AsyncClosable):
             if self._stopping.is_set():
                 self._thread = None
             return self._thread is None
-
-    def _rest(self, report: Report, began: Times) -> bool:
-        """Wait until the next attempt is due; return True if the thread has to end instead."""
-        # A session's time starts when Betfair was asked, which may be before the machine slept.
-        since = began if report.ok else clocks.now()
-        self._resting.set()
-        while not self._stopping.is_set():
-            left = report.again_in - clocks.passed(since)
-            if left <= 0:
-                return False
-            self._stopping.wait(min(left, _SLICE_SECONDS))
-        return True
 
 
 _working: weakref.WeakSet[KeepAlive] = weakref.WeakSet()

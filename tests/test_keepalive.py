@@ -223,14 +223,14 @@ def test_it_starts_again_while_its_thread_is_ending(
     """That thread was told to end, and is alive still."""
     reports = Reports()
 
-    def ending(*_: object) -> bool:
+    def ending(keeping: KeepAlive) -> bool:
         monkeypatch.undo()
-        keeping._stopping.set()
         keeping.start()
-        return True
+        return keeping._ended()
 
-    monkeypatch.setattr(KeepAlive, "_rest", ending)
+    monkeypatch.setattr(KeepAlive, "_ended", ending)
     keeping = KeepAlive(session, every=SOON, on_report=reports.put).start()
+    keeping._stopping.set()
     assert len(reports.more(3)) >= 3
     keeping.stop()
 
