@@ -19,7 +19,7 @@ from azure.core import MatchConditions
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .judging import fetch_once, unsent
+from .judging import SPARE_SECONDS, fetch_once, unsent
 from .location import proxy_for
 from .loop import READ_SECONDS, LoopStore, drivers_own, set_known
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .contract import Expect, StoredObject
-
-_SPARE_SECONDS = 30  # in which a token arrives, by any clock
 
 
 class AzureStore(LoopStore):
@@ -82,7 +80,7 @@ class AzureStore(LoopStore):
         policy: Any = getattr(driver.service_client, "_credential_policy", None)
         fetch = getattr(policy, "_request_token", None)
         if fetch and self._theirs is None and type(policy)._need_new_token(policy):
-            due = policy._token is None or policy._token.expires_on <= time.time() + _SPARE_SECONDS
+            due = policy._token is None or policy._token.expires_on <= time.time() + SPARE_SECONDS
             await unsent(fetch_once(driver, lambda: fetch(*policy._scopes), join=due))
         return driver.service_client.get_blob_client(self._bucket, name)
 

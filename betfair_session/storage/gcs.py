@@ -15,7 +15,9 @@ import asyncio
 import json
 import os
 import secrets
+import time
 from contextlib import suppress
+from datetime import UTC
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,7 +27,7 @@ from gcsfs.core import GCSFileSystem
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .judging import fetch_once, unsent
+from .judging import SPARE_SECONDS, fetch_once, unsent
 from .location import proxy_for
 from .loop import LoopStore, read_start, set_known
 from .meanings import OWN_HEADERS, Refusal, check_google_token, no_credentials
@@ -122,7 +124,7 @@ class GCSStore(LoopStore):
             if self._theirs is None:
                 known, held = driver.credentials, driver.credentials.credentials
                 refresh = partial(type(known).maybe_refresh, known)
-                due = held is None or not held.valid
+                due = not (held and held.token) or _soon_expires(held)
                 await fetch_once(driver, lambda: asyncio.to_thread(refresh), join=due)
             return await asyncio.to_thread(driver._get_headers, headers)
         except Exception as error:
@@ -191,6 +193,12 @@ def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bo
         elif emulator:
             code = _NO_OBJECT
     return Refusal(status, code, text, own=own)
+
+
+def _soon_expires(held: Any) -> bool:  # noqa: ANN401 - google-auth is untyped
+    """Return whether an access token may expire on its way; its `valid` ends minutes before."""
+    soon = time.time() + SPARE_SECONDS
+    return bool(held.expiry) and held.expiry.replace(tzinfo=UTC).timestamp() <= soon
 
 
 def _is_emulator(location: str) -> bool:

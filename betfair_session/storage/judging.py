@@ -265,6 +265,7 @@ def _names(error: BaseException) -> Iterator[str]:
 _FETCH = "_betfair_session_fetch"  # a driver's attribute with the task at work
 _OF_OBJECTS = frozenset({"missing", "no-bucket", "conflict", "doubtful", "other"})
 _FETCH_SECONDS = 60.0  # then a new one is begun: this one may hang
+SPARE_SECONDS = 30  # in which an access token arrives, by any clock; until then it serves
 
 
 async def fetch_once(

@@ -21,7 +21,7 @@ from s3fs import S3FileSystem
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .judging import fetch_once, unsent
+from .judging import SPARE_SECONDS, fetch_once, unsent
 from .location import is_amazon
 from .loop import READ_SECONDS, LoopStore, read_start, set_known
 from .meanings import no_credentials
@@ -118,7 +118,7 @@ class S3Store(LoopStore):
             if asyncio.get_running_loop() is not ours:  # a client of the program's own shares them
                 await refresh(credentials)
                 return
-            due = credentials.refresh_needed(credentials._mandatory_refresh_timeout)
+            due = credentials.refresh_needed(SPARE_SECONDS)
             await unsent(fetch_once(credentials, lambda: refresh(credentials), join=due))
 
         if refresh:

@@ -567,9 +567,10 @@ class SlowCredential:
 
     async def get_token(self, *_: str, **__: object) -> AccessToken:
         self.asked += 1
+        if not self.fails:
+            await asyncio.to_thread(self.over.wait, TIMEOUT)
         if self.fails:
             raise self.fails
-        await asyncio.to_thread(self.over.wait, TIMEOUT)
         return AccessToken("t", int(time.time()) + 60 * self.minutes)
 
 
@@ -577,7 +578,7 @@ class SlowCredential:
     ("service", "minutes"),  # the drivers want others when under 15 (S3), or 5, are left
     [
         *(("role", 60), ("key file", 60), ("a program's own", 60)),
-        *(("role", 12), ("key file", 4), ("a program's own", 4)),
+        *(("role", 12), ("role", 3), ("key file", 3), ("a program's own", 3)),
     ],
 )
 def test_credentials_that_take_longer_than_a_call_arrive(
@@ -585,7 +586,7 @@ def test_credentials_that_take_longer_than_a_call_arrive(
 ) -> None:
     """One fetch serves all calls, also those that gave up; a second one would pile up with it.
 
-    What it brought serves until it expires, also while others are fetched.
+    What it brought serves until it expires, also while others are fetched or refused.
     """
     slow = SlowCredential(minutes=minutes)
     soon = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
@@ -599,7 +600,8 @@ def test_credentials_that_take_longer_than_a_call_arrive(
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
         slow.over.wait(TIMEOUT)
-        connection.sendall(answer(given, "Content-Type: application/json"))
+        if not slow.fails:  # else the connection ends without an answer
+            connection.sendall(answer(given, "Content-Type: application/json"))
 
     with Listener(serve) as there:
         if service == "a program's own":
@@ -616,7 +618,10 @@ def test_credentials_that_take_longer_than_a_call_arrive(
             begun = (set(threading.enumerate()) - before for _ in poll(TIMEOUT / 3))
             assert any(sum(each.name == "betfair-session" for each in new) <= 1 for new in begun)
             slow.over.set()
-            for _ in range(2):
+            for fails in (None, None, OSError()):
+                slow.fails = fails  # of the one under way, too
+                if fails:
+                    slow.over.set()
                 if service == "a program's own":
                     all_fail(store, "unreachable", ["read"])  # nobody is there
                 else:
@@ -808,7 +813,7 @@ def test_a_garbled_answer_in_place_of_amazons_credentials_may_pass(
     served: Served, nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud
 ) -> None:
     """It is no wrong option, at the first call or a later one; the next one may get an answer."""
-    bucket, soon = s3.new_bucket(), (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+    bucket, soon = s3.new_bucket(), (datetime.now(UTC) + timedelta(seconds=20)).isoformat()
     given = {"AccessKeyId": "k", "SecretAccessKey": "s", "Token": "t", "Expiration": soon}
     with (
         Listener(saying(b"")) as there,
