@@ -12,6 +12,7 @@ import errno
 import hashlib
 import re
 from functools import partial
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -197,9 +198,12 @@ def _leads_to(name: str, path: str) -> bool:
 
 
 def _parts(path: str) -> list[str]:
-    """Return a path's parts, or those of a URL after its host; some drivers lower their case."""
-    path = re.sub(r"^[^/]+://[^/]*", "", path.replace("\\", "/"))
-    return [part for part in path.casefold().split("/") if part]
+    """Return a path's parts, or those of a URL after its host; some drivers lower their case.
+
+    Without "." and "..", in whose place an absolute path has other parts.
+    """
+    path = normpath(re.sub(r"^[^/]+://[^/]*", "", path.replace("\\", "/")))
+    return [part for part in path.casefold().split("/") if part not in {"", ".", ".."}]
 
 
 def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped

@@ -340,19 +340,25 @@ def test_a_file_that_goes_missing_during_a_call_is_no_missing_token(name: str) -
     assert name.rpartition("\\")[2] in str(failure("read", store))
 
 
+TOKENS_NAMES: list[Any] = [
+    *("/top/my dir/token", "token", "/token/", r"\\server\share\my dir\token", "/", 3, b"x"),
+    *("plain://host/top/my dir/token", "plain://host/my%20dir", "/srv/top/my dir/", "/top"),
+    *("/TOP/My Dir/TOKEN", "plain://host", "https://host/v1/top%2Fmy%20dir%2Ftoken"),
+]
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("name", "root"),
     [
-        *("/top/my dir/token", "token", "/token/", r"\\server\share\my dir\token", "/", 3, b"x"),
-        *("plain://host/top/my dir/token", "plain://host/my%20dir", "/srv/top/my dir/", "/top"),
-        *("/TOP/My Dir/TOKEN", "plain://host", "https://host/v1/top%2Fmy%20dir%2Ftoken"),
+        *((name, "/top/my dir") for name in TOKENS_NAMES),
+        *(("/top/my dir/token", root) for root in (".", "..", "./my dir", "x/..")),
     ],
 )
-def test_a_missing_token_has_many_names(name: Any) -> None:  # noqa: ANN401 - a driver's
+def test_a_missing_token_has_many_names(name: Any, root: str) -> None:  # noqa: ANN401 - a driver's
     """A whole path, a URL, or its last part, in any case; or that of a directory above it."""
     missing = Mock(side_effect=gone(name))
     filesystem = type("Lacking", (Plain,), {"cat_file": missing})(skip_instance_cache=True)
-    assert get(open_store((filesystem, "/top/my dir"))) is None
+    assert get(open_store((filesystem, root))) is None
 
 
 def test_a_directory_is_made_whatever_a_driver_names_in_its_place(tmp_path: Path) -> None:
