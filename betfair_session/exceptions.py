@@ -183,8 +183,9 @@ class IdentityUnavailable(IdentityError):
             no connection; True when it did, or may have.
         reason: one word for programs: "untrusted" (no known authority vouches for the server),
             "bundle" (the CA bundle cannot be loaded), "client-certificate" (the server ended the
-            connection, most likely since it saw no certificate that it accepts), "proxy-407",
-            "proxy-403" or "proxy" (a proxy made no connection), else "".
+            connection, most likely since it saw no certificate that it accepts, or has no cipher in
+            common with this machine), "proxy-407", "proxy-403" or "proxy" (a proxy made no
+            connection), else "".
     """
 
     not_before: datetime | None = None

@@ -44,7 +44,10 @@ _ADVICE = {
         "find out what answers in its place, such as a company's proxy or a virus scanner, and "
         "whether you trust it"
     ),
-    "client-certificate": "find out what answers here: Betfair asks for no certificate",
+    "client-certificate": (
+        "find out what answers here: it ended the TLS handshake since it saw no certificate, which "
+        "Betfair asks for on the certlogin host alone, or has no cipher in common with this machine"
+    ),
     "bundle": "give a file of whole PEM blocks, or a directory, as BETFAIR_CA_BUNDLE",
 }
 
