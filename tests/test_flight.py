@@ -323,9 +323,9 @@ def test_whoever_ends_a_call_again_wakes_those_whom_an_interruption_left() -> No
     assert (waiting.is_set(), outcome.result()) == (True, "led")
 
 
-@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize(("alone", "begun"), [(False, True), (False, False), (True, False)])
 def test_an_interruption_while_a_thread_starts_loses_no_work_that_goes_on(
-    monkeypatch: pytest.MonkeyPatch, *, begun: bool
+    monkeypatch: pytest.MonkeyPatch, *, alone: bool, begun: bool
 ) -> None:
     """What has begun is waited for by what comes next; what has not begun never does.
 
@@ -352,7 +352,7 @@ def test_an_interruption_while_a_thread_starts_loses_no_work_that_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            lane.run(FAR, work)
+            (threads.run_until if alone else lane.run)(FAR, work)
     if begun:
         with pytest.raises(OutOfTime):
             lane.run(time.monotonic(), lambda: done.append("too early"))

@@ -203,8 +203,8 @@ class Runner:
         lock, clock = effect.lock._replace(boot=""), self._clock  # it may be an earlier writer's
         if self._store.on_this_machine:
             lock = lock._replace(boot=clock.boot(), up=clock.now()[0], now=clock.server())
-        memory, first = self.login.memory, not (self.login.takes or self.login.recalled)
-        if lock.state == locks.HELD and memory.unfit and first:
+        memory = self.login.memory
+        if lock.state == locks.HELD and memory.unfit and not self.login.recalled:  # that is held
             self._account.check()  # who could not log in must not keep the lock from others
             memory.unfit = False
         version = effect.version if effect.conditional else ANY

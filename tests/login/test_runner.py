@@ -144,6 +144,19 @@ def test_a_child_leaves_its_parents_lock_alone() -> None:
         assert bool(memory.owed) is kept
 
 
+def test_a_certificate_that_was_unfit_is_looked_at_once_and_before_a_lock_is_taken() -> None:
+    """To look takes time; and a lock that this process still holds has to be given back first."""
+    owed = HELD._replace(owner="me")
+    for held, looks in ((None, 1), (owed, 0)):
+        stage = Stage("", held)
+        memory, check = stage.runner.login.memory, Mock()
+        vars(stage.betfair)["check"] = check
+        memory.unfit, memory.owed = True, held
+        stage.shelf.errors["create"] = [StoreUnavailable("no", reason="busy")]  # a second try
+        assert (stage.find(), check.call_count) == (NEW, looks)
+        assert memory.unfit is bool(held)
+
+
 @pytest.mark.parametrize(
     "junk", [b"", b"\xff\xfe\x00", b"[" * 4000, b"x" * 100_000, b'{"v": 2, "state": "done"}']
 )
