@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from .meanings import Meaning
 
 _NOT_SET_UP = (  # what azure-identity says of a credential that nobody set up
-    r"not fully configured|not found (on|in) |could not be found|not installed|No accounts were"
-    r"|requires the"
+    r"not (fully configured|found (on|in) |installed)|could not be found|No accounts|requires the"
 )
-_METADATA = frozenset({"botocore:CredentialRetrievalError", "botocore:MetadataRetrievalError"})
+_METADATA = ("botocore:CredentialRetrievalError", "botocore:MetadataRetrievalError")
+_LOST = {  # what is said where a service of credentials gave no answer of its own
+    **dict.fromkeys(_METADATA, "Received error when attempting"),
+    meanings.CREDENTIALS_ONLY: "temporarily_unavailable|server_error"  # with an AADSTS number
+    rf"|(?s:\A(?!.*({_NOT_SET_UP}|{meanings.REFUSED_BY_AZURE})))",
+}
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 
 
@@ -70,7 +74,7 @@ class Judgement(NamedTuple):
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     """Find out what a foreign error means; an unknown one is "other" and Sent.MAYBE."""
-    parts, text = [*chain(error)], _attempts(error) or clean(error)
+    parts, text = [*chain(error)], "; ".join(map(clean, _attempts(error))) or clean(error)
     answers = [answer for answer in map(_answer, parts) if answer]
     status, code = answers[0] if answers else (0, "")
     in_full = (_in_full(each, text) for each in parts)
@@ -78,13 +82,13 @@ def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     return judged._replace(status=status, code=code)
 
 
-def _attempts(error: BaseException) -> str:
-    """Return what those of Azure's credentials that are set up said, cleaned, or ""."""
+def _attempts(error: BaseException) -> list[str]:
+    """Return what those of Azure's credentials that are set up said; the last one ended it."""
     listed = str(getattr(error, "message", "")).partition("Attempted credentials:")[2]
     said = [each for each in listed.split("\n\t") if each and not re.search(_NOT_SET_UP, each)]
     # Most begin "ManagedIdentityCredential: ManagedIdentityCredential authentication unavailable."
     prefix = r"^(\w+): \1 authentication unavailable\b[.,]?"
-    return "; ".join(clean(re.sub(prefix, r"\1:", each)) for each in said)
+    return [re.sub(prefix, r"\1:", each) for each in said]
 
 
 def _in_full(error: BaseException, text: str) -> Judgement | None:
@@ -106,14 +110,15 @@ def _in_full(error: BaseException, text: str) -> Judgement | None:
 
 
 def _of_machine(error: BaseException, text: str) -> Judgement | None:
-    """Judge what botocore makes of an answer, or none, of the machine's service of credentials."""
-    if _METADATA.isdisjoint(_names(error)):
+    """Judge what botocore and azure-identity make of an answer, or none, of such a service."""
+    lost = next((_LOST[name] for name in _names(error) if name in _LOST), None)
+    if lost is None:
         return None
-    status = re.search(r"non 200 response (\d+)", str(error))
-    if status:
+    told = [str(error), *_attempts(error)][-1]
+    if status := re.search(r"non 200 response (\d+)", told):
         return Judgement(*no_credentials("", int(status[1])).meaning, f"no credentials: {text}")
-    lost = "Received error when attempting" in str(error)
-    return Judgement("unreachable", Sent.NEVER, f"no credentials: {text}") if lost else None
+    found = re.search(lost, told)
+    return Judgement("unreachable", Sent.NEVER, f"no credentials: {text}") if found else None
 
 
 def _by_types(parts: list[BaseException], text: str, *, cloud: bool) -> Judgement:

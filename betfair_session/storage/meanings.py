@@ -194,6 +194,13 @@ REJECTED_CREDENTIALS = frozenset(
 UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
 """With 400 and one of these, S3-compatible servers refuse a header, such as a condition."""
 
+REFUSED_BY_AZURE = (
+    r"AADSTS|\b(invalid_\w+|unauthorized_client|access_denied|[a-z]+_required)\b"
+    r"|\((Unauthorized|Forbidden)\)|run ['\"`]?(az|Connect-Az)|no response from the IMDS"
+    r"|(?i:(identity|MSI)( endpoint)? (not )?found|\bbeen assigned|proper Managed Identity)"
+)
+"""What azure-identity says of a credential that does not serve; anything else may pass."""
+
 _REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 ADVICE = {
     "AuthorizationFailure": "or do the account's firewall and private endpoints shut this machine "

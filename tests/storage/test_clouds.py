@@ -53,7 +53,7 @@ from betfair_session.storage.cloud import CloudStore
 from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.judging import judge
 from betfair_session.storage.loop import set_known
-from betfair_session.storage.meanings import clean, no_credentials
+from betfair_session.storage.meanings import Sent, clean, no_credentials
 from betfair_session.storage.s3 import S3Store
 from storage.contract import all_fail, create, delete, failure, get, read
 from storage.places import TIMEOUT
@@ -433,6 +433,11 @@ def in_xml(status: int, code: str) -> bytes:
     return answer(f"<e><Error><Code>{code}</Code></Error></e>".encode(), status=f"{status} No")
 
 
+def in_json(status: int, code: bytes) -> bytes:
+    said = b'{"error": "%b", "error_description": "x"}' % code
+    return answer(said, "Content-Type: application/json", status=f"{status} No")
+
+
 AGAIN: list[tuple[bytes | None, str]] = [
     *((BUSY, "server"), (MANY, "throttled")),
     *((answer(b"{}"), "unreachable"), (b"", "unreachable")),
@@ -456,7 +461,12 @@ SAID: dict[str, list[tuple[bytes | None, str]]] = {
     "machine of Google's": [(BUSY, "server"), (NONE, "forbidden")],
     "container, obstore": [(NONE, "forbidden")],
     "machine, obstore": [*AGAIN, (NONE, "forbidden")],
-    "identity": [(NONE, "forbidden")],
+    "identity": [
+        *((b"", "unreachable"), (BUSY, "unreachable"), (MANY, "unreachable")),
+        *((PORTAL, "unreachable"), (in_json(500, b"message"), "unreachable")),
+        (in_json(503, b"temporarily_unavailable"), "unreachable"),
+        (in_json(400, b"invalid_request"), "forbidden"),
+    ],
     "identity, obstore": AGAIN,
 }
 
@@ -503,7 +513,8 @@ def of_amazon(status: int, code: str, operation: str, **headers: str) -> ClientE
 
 def test_an_error_about_credentials_is_known_without_a_status() -> None:
     """Azure's chain of credentials drops that of what it met; MinIO has a code of its own."""
-    for error in (ClientAuthenticationError("no"), of_amazon(403, "InvalidTokenId", "GetObject")):
+    expired = ClientAuthenticationError("AADSTS700082: The refresh token has expired")
+    for error in (expired, of_amazon(403, "InvalidTokenId", "GetObject")):
         assert judge(error, cloud=True).rejects_credentials
     for operation, told in (("AssumeRole", False), ("PutObject", True)):
         for status, code in ((400, "InvalidArgument"), (501, "NotImplemented")):
@@ -512,6 +523,33 @@ def test_an_error_about_credentials_is_known_without_a_status() -> None:
     for operation, reason in (("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")):
         missing = of_amazon(404, "NoSuchKey", operation, **{"x-amz-request-id": "1"})
         assert judge(missing, cloud=True).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("ManagedIdentityCredential: (None) An unexpected error occured.", "unreachable"),
+        ("ManagedIdentityCredential: [Errno 104] Connection reset by peer", "unreachable"),
+        ("EnvironmentCredential: No response content from Microsoft Entra ID", "unreachable"),
+        ("EnvironmentCredential: 407, message='P', url='https://x'", "unreachable"),
+        ("X: Microsoft Entra ID error '(temporarily_unavailable) AADSTS90033: A'", "unreachable"),
+        ("X: Microsoft Entra ID error '(invalid_client) AADSTS7000215: A'", "forbidden"),
+        ("X: Authentication failed: AADSTS700016: A", "forbidden"),
+        ("X: (Unauthorized) no", "forbidden"),
+        ("X: (None) Unable to load the proper Managed Identity.", "forbidden"),
+        ("X: (None) No User Assigned or Delegated Managed Identity found for it", "forbidden"),
+        ("X: No identity has been assigned to this resource.", "forbidden"),
+        ("X: X authentication unavailable, no managed identity endpoint found.", "forbidden"),
+        ("X: no response from the IMDS endpoint.\n\tAzureCliCredential: reset", "unreachable"),
+        ("X: no response from the IMDS endpoint.\n\tY: Y could not be found", "forbidden"),
+        ("AzureCliCredential: Please run 'az login' to set up an account", "forbidden"),
+        ("Y: Y could not be found", "forbidden"),
+    ],
+)
+def test_an_outage_of_azures_tokens_is_no_refusal(said: str, reason: str) -> None:
+    """Its chain of credentials drops the status of an answer; one not found is not set up."""
+    found = judge(ClientAuthenticationError(f"X\nAttempted credentials:\n\t{said}"), cloud=True)
+    assert (found.reason, found.sent) == (reason, Sent.NEVER)
 
 
 NOT_FOUND = b'{"error": "invalid_request", "error_description": "Identity not found"}'
