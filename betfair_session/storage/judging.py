@@ -102,8 +102,10 @@ def _in_full(error: BaseException, text: str) -> Judgement | None:
     lacking = _lacking(error)
     if lacking:
         return Judgement("driver", Sent.NEVER, lacking)
-    if "aiohttp:ClientHttpProxyError" in _names(error):
-        told = f"a proxy answered {getattr(error, 'status', '?')} and made no connection"
+    tunnel = isinstance(error, OSError) and re.search(r"^Tunnel .*: (\d{3})", str(error))
+    if tunnel or "aiohttp:ClientHttpProxyError" in _names(error):
+        status = tunnel[1] if tunnel else getattr(error, "status", "?")
+        told = f"a proxy answered {status} and made no connection"
         return Judgement("unreachable", Sent.UNCONNECTED, told)
     answer = _answer(error)
     return _of_answer(error, *answer, text) if answer else _of_machine(error, text)

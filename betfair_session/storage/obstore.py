@@ -64,7 +64,10 @@ _TEXTS = {
 }
 _KIND = r"kind: (\w+)"
 _KINDS = {"Connect": ("unreachable", Sent.UNCONNECTED), "Timeout": ("timeout", Sent.MAYBE)}
-_TUNNEL = r"\b(ProxyAuthRequired|TunnelUnsuccessful)\b"
+_TUNNELS = {
+    "ProxyAuthRequired": "a proxy answered 407 and made no connection",
+    "TunnelUnsuccessful": "a proxy refused to make a connection",
+}
 
 
 _used_in: set[int] = set()
@@ -244,7 +247,7 @@ def _known_error(error: Exception, bucket: str) -> Exception:
             return Known(text, *meaning)
     kind = re.search(_KIND, text)
     if kind:
-        tunnel = re.search(_TUNNEL, text) and "a proxy refused to make a connection"
+        tunnel = next((told for name, told in _TUNNELS.items() if name in text), "")
         return Known(tunnel or text, *_KINDS.get(kind[1], ("unreachable", Sent.MAYBE)))
     return error
 

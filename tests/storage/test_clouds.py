@@ -314,6 +314,21 @@ def test_a_service_of_tokens_that_cannot_be_reached_is_no_refusal(
         all_fail(store, "unreachable", ["read", "create"])
 
 
+def test_a_proxy_that_lets_nobody_to_the_service_of_tokens_is_told(
+    nowhere: pytest.MonkeyPatch, served: Served, gcs: Cloud
+) -> None:
+    """The status ends a long text of requests'."""
+    with (
+        Listener(saying(answer(b"no", status="407 No"))) as proxy,
+        served("key file", "https://nobody.invalid/token", gcs.new_bucket()) as store,
+    ):
+        nowhere.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        error = failure("create", store)
+        assert (error.reason, error.landed) == ("unreachable", False)
+        assert "407" in str(error)
+        assert proxy.connections
+
+
 @drivers
 def test_a_url_and_a_connection_string_mean_one_account(
     nowhere: pytest.MonkeyPatch, driver: str
@@ -1141,6 +1156,7 @@ def test_a_proxys_refusal_is_not_the_stores(
                 error = failure(call, store)
                 assert (error.reason, error.landed) == ("unreachable", False)
                 assert "user" not in str(error)
+                assert str(status) in str(error) or (driver and status != 407)
         assert base64.b64encode(b"user:pass") in proxy.heard
 
 
