@@ -8,6 +8,7 @@ does not, `atomic` becomes False, and a conditional write reads, compares and th
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from betfair_session.arguments import check_driver_options, refuse
@@ -19,7 +20,7 @@ from betfair_session.secret import SecretBytes
 from betfair_session.tokens import blank
 
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, seconds_of
-from .errors import Operation, attempt, verb_of
+from .errors import Operation, attempt, contained, verb_of
 from .judging import judge
 from .location import LOCK_SUFFIX, redact
 from .meanings import Known, Sent
@@ -294,4 +295,5 @@ class CloudStore(TokenStore):
         # What is wrong with a setting that was right before may pass: a tool rewrites its file.
         verb = "reopen" if self._ours.again else "open"
         operation = Operation(verb, self.label, hints=self.hints, cloud=True)
-        return attempt(operation, lambda: self._ours.get(self._open, deadline=deadline))
+        make = partial(contained, self._open)
+        return attempt(operation, lambda: self._ours.get(make, deadline=deadline))

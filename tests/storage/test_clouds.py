@@ -760,6 +760,19 @@ def test_credentials_that_would_end_the_program_end_no_event_loop(
 
 
 @pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_driver_that_would_end_the_program_when_it_is_made_is_told(
+    monkeypatch: pytest.MonkeyPatch, cloud: str
+) -> None:
+    url, options = CLOUDS[cloud]
+    with open_store(url, options) as store:
+        kind = store.kind  # type: ignore[attr-defined] # a CloudStore's
+        monkeypatch.setattr(kind, "__init__", Mock(side_effect=SystemExit("x")))
+        with pytest.raises(ConfigurationError):
+            get(store)
+
+
+@pytest.mark.usefixtures("nowhere")
 def test_a_programs_own_client_may_have_the_same_credentials() -> None:
     """What the store does with them, in its own event loop, is no part of the program's calls."""
     slow = SlowCredential()
