@@ -82,7 +82,6 @@ class Runner:
             memory,
             deadline=deadline,
             atomic=store.atomic,
-            proven=not store.probe,
             share=trust.shared,
             longest_wait=0.75 if store.on_this_machine else 1.5,  # a look at a file costs little
         )
@@ -162,6 +161,7 @@ class Runner:
 
     def _read_token(self, _: do.ReadToken) -> do.TokenRead:
         (stored,), self._seen = self._seen or (self._read(self._key),), None
+        self.login.proven = not self._store.probe  # the first request may tell whose server it is
         if stored is None:
             return do.TokenRead()
         token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")

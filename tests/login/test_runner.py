@@ -73,6 +73,23 @@ def test_each_path_makes_its_calls(name: str) -> None:
     assert [kind for kind, *_ in stage.told()] == kinds
 
 
+def test_a_store_that_vouches_for_its_conditions_with_its_first_answer_saves_a_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As S3 does, whose driver knows only then that it is Amazon's."""
+    monkeypatch.setattr(Shelf, "probe", True)
+    stage = Stage()
+    look = stage.shelf.get
+
+    def get(key: str, *, deadline: float) -> StoredObject | None:
+        stage.shelf.probe = False
+        return look(key, deadline=deadline)
+
+    vars(stage.shelf)["get"] = get
+    assert stage.find() == NEW
+    assert stage.calls == f"read token, {FIRST}"
+
+
 def test_a_store_that_turns_out_to_ignore_conditions_is_asked_for_none() -> None:
     stage = Stage()
     stage.shelf.done = lambda _: setattr(stage.shelf, "atomic", False)
