@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from programs import scrubbed
+from secrets_shown import forms_of
 from servers.objects import Bucket
 
 from betfair_session.cli import main
@@ -18,6 +19,8 @@ from betfair_session.login import lock as locks
 from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
+SECRET = tuple(f"BETFAIR_{name}" for name in ("USERNAME", "PASSWORD", "APP_KEY", "CERT_PASSPHRASE"))
+"""The variables whose values no command may show."""
 
 
 class Done(NamedTuple):
@@ -57,6 +60,9 @@ class Terminal(io.StringIO):
 class CommandLine:
     """The command, with the sandbox's account and a store of the test's own.
 
+    Whatever it is told, it may show no secret: of its environment, of the sandbox, or one that a
+    test marks as a "hidden-value". `token` prints the token alone, and `sandbox` an account.
+
     Attributes:
         directory: where it runs.
         store: the store's directory, not yet made.
@@ -76,6 +82,8 @@ class CommandLine:
                 "HOME": str(directory),
             }
         )
+        self._account = {self.variables.get(name, "") for name in SECRET}
+        self._tokens = set[str]()  # that have been alive
         self.stream: type[io.StringIO] = io.StringIO
         self._patch = monkeypatch
         monkeypatch.chdir(directory)
@@ -84,6 +92,7 @@ class CommandLine:
         """Run a command, with some variables changed; one that becomes "" is not set."""
         out, err = self.stream(), self.stream()
         variables = {**self.variables, **changes}
+        self._note_tokens()
         with self._patch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             for name in [*os.environ]:
                 patch.delenv(name)
@@ -91,16 +100,29 @@ class CommandLine:
                 if value:
                     patch.setenv(name, value)
             code = main(arguments)
-        return Done(code, out.getvalue(), err.getvalue())
+        return self.checked(Done(code, out.getvalue(), err.getvalue()), variables, *arguments)
+
+    def checked(self, done: Done, variables: dict[str, str], name: str = "", *_: str) -> Done:
+        """Return how a command ended, after a look for secrets in what it printed."""
+        self._note_tokens()
+        all_of_it = done.out + done.err
+        kept = {"hidden-value", *self._account, *(variables.get(each, "") for each in SECRET)}
+        for text, secrets in (
+            ("" if name == "sandbox" else all_of_it, kept),
+            (done.err if name == "token" else all_of_it, self._tokens),
+        ):
+            found = {each for each in secrets if any(form in text for form in forms_of(each))}
+            assert not {each for each in found if len(each) > len("short")}
+        return done
+
+    def _note_tokens(self) -> None:
+        self._tokens.update(session.token for session in self._sandbox.sessions())
 
     def json(self, *arguments: str, **changes: str) -> Done:
         return self(*arguments, "--json", **changes)
 
     def doctor(self, *arguments: str, **changes: str) -> Done:
-        """Run the doctor, which shows no secret."""
-        done = self.json("doctor", *arguments, **changes)
-        assert not any(secret in done.out for secret in self.secrets())
-        return done
+        return self.json("doctor", *arguments, **changes)
 
     def keep_only(self, *parts: str) -> None:
         """Drop our variables, except those whose names contain one of these parts."""
@@ -123,8 +145,3 @@ class CommandLine:
 
     def lock(self, lock: locks.Lock) -> Path:
         return self.put(locks.encode(lock), f"{KEY}.login")
-
-    def secrets(self) -> list[str]:
-        """Return what no output but that of `token` may show."""
-        live = [session.token for session in self._sandbox.sessions()]
-        return [self._sandbox.password, self._sandbox.app_key, "hidden-value", *live]

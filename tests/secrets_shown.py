@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OURS = tuple(str(Path(__file__).parents[1] / name) for name in ("tests", "long"))
+
+
+def forms_of(text: str) -> set[str]:
+    """Return the forms in which a text may show."""
+    raw = text.encode()
+    return {
+        text,
+        quote(text),
+        quote_plus(text),
+        json.dumps(text)[1:-1],
+        repr(text)[1:-1],
+        base64.b64encode(raw).decode(),
+        raw.hex(),
+        raw.decode("latin-1"),
+    }
 
 
 def everything_in(error: BaseException) -> str:

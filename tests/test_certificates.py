@@ -448,6 +448,8 @@ def test_a_new_certificate_is_what_betfair_asks_for(
     sandbox.upload_certificate(files["crt"].read_text())
     for number, form in enumerate(forms):  # each at a place of its own, where it logs in
         assert command("token", str(command.store), f"form/{number}", **form).code == 0
+    wrong = {**forms[-2], "BETFAIR_CERT_PASSPHRASE": PASS + "x"}
+    assert [command("token", **wrong).code, command.doctor(**wrong).code] == [2, 2]
 
 
 def test_a_certificate_that_ends_soon_is_one_warning(

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from command_line import KEY, CommandLine, Done
 from programs import CLI, SECONDS, cli, start
-from secrets_shown import assert_hidden
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Order
 from servers.listeners import Listener, Stranger, saying
@@ -56,7 +55,7 @@ def test_all_is_well(command: CommandLine, sandbox: Sandbox) -> None:
         ["ok", name] for name in ALL
     ]
     assert "S. B., GBP, GBR" in " ".join(done.out.split())
-    assert_hidden(done.out, token, sandbox.username, "Sandy", *command.secrets())
+    assert "Sandy" not in done.out
     assert sorted(os.listdir(command.store)) == before
     assert (command.store / KEY).read_text() == token
     assert sandbox.counts() == {"keepAlive": 3, "account": 1}
@@ -140,10 +139,9 @@ def test_a_proxy_without_a_host_is_not_shown(command: CommandLine) -> None:
     for wrong in ("http://user:hidden-value", "http://user:hidden-value[@localhost:1"):
         found = command.doctor(HTTPS_PROXY=wrong)
         assert "proxy" in found.states("ok")
-        assert "hidden-value" not in json.dumps(found.document)
 
 
-def test_where_the_variables_are_from(command: CommandLine, sandbox: Sandbox) -> None:
+def test_where_the_variables_are_from(command: CommandLine) -> None:
     """Names only: those of the environment, those of the file, and those that nothing reads."""
     filed = {k: v for k, v in command.variables.items() if "SESSION" not in k and "BETFAIR" in k}
     lines = [f"{name}='{value}'" for name, value in filed.items()]
@@ -155,7 +153,6 @@ def test_where_the_variables_are_from(command: CommandLine, sandbox: Sandbox) ->
     told = [each["text"] for each in found.document["checks"] if each["state"] == "warning"]
     assert [text.split()[0] for text in told] == ["BETFAIR_USER", "BETFAIR_ZZZ", ".env"]
     assert all(name in found.of("configuration")["text"] for name in filed)
-    assert sandbox.username not in found.out
     dotenv.write_text("\n".join([*lines, "BETFAIR_SESSION_STORE=/filed"]))
     found = command.doctor(str(command.directory / "given"), KEY)
     assert "STORE (in" not in found.of("configuration")["text"]
@@ -184,7 +181,6 @@ def test_what_came_along_with_a_secret_is_found(
     checks = found.document["checks"]
     told = [each["text"] for each in checks if each["state"] in ("warning", "problem")]
     assert sorted(text.split()[0].rstrip(":") for text in told) == sorted(ACCOUNT)
-    assert not any(command.variables[name] in found.out for name in ACCOUNT)
 
 
 def test_the_certificate_is_looked_at(command: CommandLine) -> None:
@@ -385,7 +381,7 @@ def doctor_apart(command: CommandLine, variables: dict[str, str], timeout: str) 
     """Run it in a process that ends: the search for credentials would go on in this one."""
     program = ("doctor", "--json", "--timeout", timeout)
     done = cli(*program, variables=variables, directory=command.directory)
-    return Done(done.returncode, done.stdout, done.stderr)
+    return command.checked(Done(done.returncode, done.stdout, done.stderr), variables)
 
 
 # --- Betfair --------------------------------------------------------------------------------------

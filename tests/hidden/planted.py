@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from front import identity
+from secrets_shown import forms_of
 
 from betfair_session import Certificate, IdentityClient, SessionManager
 from betfair_session.certificates.files import create, write_files
@@ -25,21 +23,6 @@ PASSWORD = (
 APP_KEY = "plantedAppKeyWv3"
 PASSPHRASE = "planted passphrase Jm5"
 CODE = "plantedCodeRt6"
-
-
-def forms_of(text: str) -> set[str]:
-    """Return the forms in which a text may show."""
-    raw = text.encode()
-    return {
-        text,
-        quote(text),
-        quote_plus(text),
-        json.dumps(text)[1:-1],
-        repr(text)[1:-1],
-        base64.b64encode(raw).decode(),
-        raw.hex(),
-        raw.decode("latin-1"),
-    }
 
 
 @dataclass

@@ -1,4 +1,7 @@
-"""The command line: what it prints, and what others can see of it and its child processes."""
+"""The command line: what others can see of its processes, and what a killed one leaves.
+
+What it prints is looked at in command_line.py, for every test that runs a command.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine
-from programs import CLI, SECONDS, cli, run, scrubbed, start
+from programs import CLI, SECONDS, cli, run, start
 
-from hidden.planted import PASSPHRASE, PASSWORD, Planted
+from hidden.planted import Planted
 
 KEY = "session.token"
 
@@ -29,55 +31,6 @@ def variables(planted: Planted, tmp_path: Path) -> dict[str, str]:
         "BETFAIR_SESSION_KEY": KEY,
         "TMPDIR": str(tmp_path),
     }
-
-
-COMMANDS: list[tuple[str, int, dict[str, str]]] = [  # each with its code and its variables
-    ("check --json", 0, {}),
-    ("status --json", 0, {}),
-    ("status", 0, {}),
-    ("doctor --json", 2, {}),  # for the app key
-    ("token", 3, {"BETFAIR_PASSWORD": PASSWORD + "x"}),
-    ("token --json", 3, {}),
-    ("status", 0, {}),
-    ("unlock", 0, {}),
-    ("token", 2, {"BETFAIR_CERT_PASSPHRASE": PASSPHRASE + "x"}),
-    ("token", 2, {"BETFAIR_APP_KEY": "two words"}),
-    ("token", 2, {"BETFAIR_STORAGE_OPTIONS": PASSWORD}),
-    ("doctor", 2, {"BETFAIR_CERT_PASSPHRASE": PASSPHRASE + "x"}),
-]
-
-
-def test_only_the_token_command_prints_the_token(
-    planted: Planted, variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandbox, command = planted.sandbox, CommandLine(planted.sandbox, tmp_path, monkeypatch)
-    command.variables = scrubbed({**variables, "HOME": str(tmp_path)})
-
-    def shown(*arguments: str, code: int, **changes: str) -> str:
-        done = command(*arguments, **changes)
-        assert done.code == code, (arguments, done.err)
-        assert planted.found_in(done.err) == []
-        return done.out
-
-    for arguments in (["token"], ["token", "--json"]):
-        out = shown(*arguments, code=0)
-        assert planted.found_in(out) == ["token 0"]
-    sandbox.fault("keepAlive", "blocked")
-    sandbox.fault("logout", "html200")
-    for name, code in (("check", 4), ("logout", 4)):
-        assert planted.found_in(shown(name, code=code)) == []
-    for text, code, changes in COMMANDS:
-        if "BETFAIR_PASSWORD" in changes:
-            shown("logout", code=0)
-        assert planted.found_in(shown(*text.split(), code=code, **changes)) == []
-    for wrong in (
-        ["certificate", "check", str(planted.p12)],
-        ["token", "file:///x", KEY, PASSWORD],
-        ["token", f"--password={PASSWORD}"],
-        ["token", f"sftp://u:{PASSWORD}@host/x", KEY],
-    ):
-        code = 0 if wrong[0] == "certificate" else 2
-        assert planted.found_in(shown(*wrong, code=code)) == []
 
 
 def _family(pid: int) -> Iterator[int]:
