@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import logging
 import os
 import signal
@@ -38,7 +37,6 @@ from betfair_session import (
 )
 from betfair_session.certificates.files import create, write_files
 from betfair_session.environment import Environment
-from betfair_session.events import Event
 from betfair_session.secret import SecretHeader
 from hidden.conftest import Fails, Said
 from hidden.planted import APP_KEY, CODE, PASSPHRASE, PASSWORD, USERNAME, Planted
@@ -66,34 +64,6 @@ def test_a_secret_is_found_wherever_it_is_planted(planted: Planted, said: Said) 
         assert planted.found_in(everything_in(caught.value)) == ["password", "code"]
     logging.getLogger("any.where").log(2, "no", extra={"request": USERNAME})
     assert planted.found_in(said()) == ["username"]
-
-
-ANSWERS = [
-    *(
-        json.dumps({"loginStatus": code})
-        for code in ("INVALID_USERNAME_OR_PASSWORD", "CERT_AUTH_REQUIRED", "ODD_CODE", PASSWORD)
-    ),
-    json.dumps({"loginStatus": "SUCCESS", "sessionToken": PASSWORD}),
-    json.dumps({"status": USERNAME, "error": PASSWORD, "loginStatus": [PASSWORD]}),
-    json.dumps(PASSWORD),
-    f"<title>{PASSWORD}</title> {USERNAME} {APP_KEY}",
-]
-
-
-def test_no_refusal_shows_a_secret(planted: Planted, fails: Fails, tmp_path: Path) -> None:
-    """Nor does what the next callers read of it, where a careless server repeats what was sent."""
-    events: list[Event] = []
-    settings = {"lease": LeaseSettings(logins_per_minute=100), "on_event": events.append}
-    with planted.client() as client, planted.manager(client, **settings) as manager:
-        for body in ANSWERS:
-            planted.sandbox.fault("certlogin", "non_object", body=body)
-            for _ in range(2):
-                fails(lambda: manager.get_session(tmp_path, KEY))
-            assert planted.found_in((tmp_path / f"{KEY}.login").read_bytes()) == []
-            manager.unlock(tmp_path, KEY)
-    assert planted.sandbox.counts() == {"certlogin": len(ANSWERS)}
-    assert events
-    assert planted.found_in(repr(events)) == []
 
 
 def test_no_failure_of_a_local_store_shows_a_secret(

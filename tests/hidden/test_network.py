@@ -1,4 +1,4 @@
-"""Nothing on the way gets a secret: redirects, other hosts, proxies."""
+"""Nothing on the way gets a secret: other hosts, proxies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import trustme
 from secrets_shown import everything_in
 from servers.listeners import Listener, Stranger, saying
@@ -29,7 +28,6 @@ CALLS: list[Callable[[IdentityClient, str], object]] = [
     IdentityClient.keep_alive,
     IdentityClient.logout,
 ]
-ENDPOINTS = ("certlogin", "login", "keepAlive", "logout")
 
 
 Failures = Callable[[IdentityClient, str], list[Any]]
@@ -44,23 +42,6 @@ def at_once(listener: Listener, connection: socket.socket) -> None:
     """Answer at the first bytes, be they TLS or not."""
     listener.heard += connection.recv(4096)
     connection.sendall(OK)
-
-
-def test_no_redirect_takes_a_secret_along(
-    planted: Planted, failures: Failures, stranger: Stranger
-) -> None:
-    """Neither to another server that is trusted, nor to one without TLS."""
-    token, bundle = planted.sandbox.issue(USERNAME), stranger.bundle
-    client = planted.client(verify=bundle)
-    with client, stranger.serving(saying(OK)) as secure, Listener(saying(OK)) as plain:
-        places = (f"https://localhost:{secure.port}/", f"http://127.0.0.1:{plain.port}/")
-        assert requests.get(places[0], verify=bundle, timeout=9).ok
-        for place in places:
-            for status in (301, 302, 303, 307, 308):
-                for name in ENDPOINTS:
-                    planted.sandbox.fault(name, "redirect", location=place, status=status)
-                assert {error.status_code for error in failures(client, token)} == {status}
-        assert (secure.connections, plain.connections) == (1, 0)
 
 
 @pytest.mark.parametrize("kind", ["plain", "untrusted", "of no authority", "known by its subject"])
