@@ -30,6 +30,7 @@ from within import within
 from betfair_session import (
     ConfigurationError,
     IdentityUnavailable,
+    KeepAlive,
     LeaseSettings,
     LoginRefused,
     LoginTimeout,
@@ -488,7 +489,7 @@ def test_work_that_begins_after_the_programs_end_does_not_prolong_it(
 
 PROGRAM = """
 import asyncio, sys, threading
-from betfair_session import Exchange, from_env
+from betfair_session import KeepAlive, from_env
 from betfair_session.sandbox import Controls
 
 manager, sandbox = from_env(dotenv=None), Controls.running()
@@ -509,6 +510,9 @@ elif way == "run":
 elif way == "loop":  # which cancels nothing
     loop = asyncio.new_event_loop()
     loop.run_until_complete(main(manager.session(*place).atoken(), lambda: None))
+elif way == "kept alive":
+    KeepAlive(manager.session(*place), on_report=lambda report: print(report.ok)).start()
+    go_on()
 else:
     threading.Thread(target=manager.get_session, args=place, daemon=True).start()
     go_on()
@@ -520,12 +524,16 @@ def ended(front: Front, way: str) -> subprocess.CompletedProcess[str]:
     return run(*command, directory=front.path, variables=front.sandbox.environment())
 
 
-@pytest.mark.parametrize("way", ["task", "daemon"])
+@pytest.mark.parametrize("way", ["task", "daemon", "kept alive"])
 def test_the_end_of_a_program_cuts_no_login_off(front: Front, way: str) -> None:
-    """Or Betfair has a session that nobody knows, and the next login waits for the lock."""
+    """Or Betfair has a session that nobody knows, and the next login waits for the lock.
+
+    KeepAlive reports the attempt, too.
+    """
     front.sandbox.hold("certlogin")
     done = ended(front, way)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    told = "True\n" if way == "kept alive" else ""
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
     assert [front.token.read_text()] == front.live()
     assert front.read_lock().state == "done"
 
@@ -635,10 +643,12 @@ def test_without_threads_each_caller_is_told_and_nothing_is_sent(
 ) -> None:
     """As with a limit on processes, or while Python shuts down; and nothing is left behind."""
     sandbox, manager, flight = front.sandbox, front.manager(), SingleFlight[str]()
+    keeping = KeepAlive(manager.session(front.path, KEY))
     calls: list[Callable[[], object]] = [
         lambda: front.client.certlogin(sandbox.username, sandbox.password),
         lambda: asyncio.run(ajoin(flight, alone, deadline=FAR)),
         lambda: asyncio.run(manager.aget_session(front.path, KEY)),
+        lambda: keeping.start().running,
     ]
     for call in calls:
         with no_threads(), pytest.raises(IdentityUnavailable) as caught:
@@ -646,9 +656,11 @@ def test_without_threads_each_caller_is_told_and_nothing_is_sent(
         assert caught.value.sent is False
     with no_threads():  # who can do without an answer does
         assert asyncio.run(ajoin(flight, alone, deadline=FAR, wait=False)) is None
-    assert sandbox.counts() == {}
+    assert (sandbox.counts(), keeping.running) == ({}, False)
+    keeping.close()
     for call in calls:
         assert call()
+    keeping.close()
 
 
 # --- stores whose driver connects when it is made -------------------------------------------------

@@ -6,9 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from queue import SimpleQueue
 from unittest.mock import Mock
@@ -21,7 +19,6 @@ from storage.surroundings import in_a_child
 
 from betfair_session import (
     Blocked,
-    IdentityUnavailable,
     LoginRefused,
     LoginTimeout,
     Session,
@@ -372,30 +369,6 @@ def test_the_interval_leaves_time_for_another_try_everywhere(name: str) -> None:
     assert every + timedelta(seconds=15 + 30 + 60) < (place.session_length or timedelta(minutes=20))
 
 
-PROGRAM = """
-import sys
-from betfair_session import from_env
-from betfair_session.keepalive import KeepAlive
-from betfair_session.sandbox import Controls
-
-KeepAlive(from_env(dotenv=None).session(sys.argv[1], "session.token")).start()
-while not Controls.running().journal("certlogin"):
-    pass
-"""
-
-
-def test_a_program_may_end_without_stopping_it(front: Front) -> None:
-    """The attempt under way is made to its end; warnings are errors."""
-    front.sandbox.hold("certlogin")
-    command, variables = (sys.executable, "-c", PROGRAM), front.sandbox.environment()
-    with start(*command, str(front.path), directory=front.path, variables=variables) as program:
-        front.sandbox.wait_for("certlogin")
-        front.sandbox.release("certlogin")
-        told = program.communicate(timeout=SECONDS)
-    assert (program.returncode, told) == (0, ("", ""))
-    assert [front.token.read_text()] == front.live()
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
 def test_a_forked_child_starts_a_thread_of_its_own(session: Session) -> None:
     """It has none before that, and says so."""
@@ -456,16 +429,3 @@ def test_a_child_forked_during_the_first_attempt_gets_its_token(front: Front) ->
     command = (sys.executable, "-c", FORKING, str(front.path))
     with start(*command, directory=front.path, variables=variables) as program:
         assert program.wait(SECONDS) == 0
-
-
-def test_without_threads_it_does_not_start(
-    session: Session, no_threads: Callable[[], AbstractContextManager[None]]
-) -> None:
-    """It says so, can be closed, and starts when there are some again."""
-    keeping = KeepAlive(session)
-    with no_threads(), pytest.raises(IdentityUnavailable):
-        keeping.start()
-    assert not keeping.running
-    keeping.close()
-    with keeping:
-        assert keeping.running
