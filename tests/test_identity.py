@@ -112,26 +112,6 @@ def test_no_fault_is_taken_for_an_answer(
         assert sandbox.counts() == {endpoint: 6}
 
 
-@pytest.mark.parametrize("endpoint", ["certlogin", "keepAlive"])
-@pytest.mark.parametrize("fault", [{"kind": "stall"}, {"kind": "drip", "seconds": 0.2}])
-def test_a_call_ends_when_its_time_is_up(
-    sandbox: Sandbox, endpoint: str, fault: dict[str, Any]
-) -> None:
-    """Silence, and one byte now and then, which restarts a read time-out."""
-    client = identity(sandbox, timeout=3600)
-    part: dict[str, Any] = {"part": "head"} if fault["kind"] == "drip" else {}
-    sandbox.fault(endpoint, times=None, **fault, **part)
-    with pytest.raises(IdentityUnavailable) as caught:
-        calls(client, sandbox, sandbox.issue())[endpoint](timeout=0.4)
-    assert caught.value.status_code is None
-    assert sandbox.password not in everything_in(caught.value)
-    sent = sandbox.counts().get(endpoint, 0)  # a certificate's loading may have taken it all
-    assert sent <= 1
-    assert caught.value.sent or not sent
-    if endpoint == "keepAlive":
-        assert client.check(DEAD, timeout=0.4).state == "unknown"
-
-
 @pytest.mark.parametrize("name", ["certlogin", "login"])
 def test_a_refusal_names_what_looks_mistyped(sandbox: Sandbox, name: str) -> None:
     username, password = " nobody", '"hunter2"'
