@@ -39,9 +39,8 @@ CHECKS = (
     (PYTHON, "mypy"),
     (PYTHON, "pip", "check"),
 )
-ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")  # in the order of tests/conftest.py
 # Not among CHECKS but after them, so that pytest's closing line ends the output.
-SUITE = (PYTHON, "pytest", "-n", "4", *ONE_BY_ONE, "--durations=10")
+SUITE = (PYTHON, "pytest", "-n", "4", "--dist", "loadgroup", "--durations=10")
 SERVED_BY: dict[str, tuple[str, ...]] = {
     "demo": ("test", "long"),
     "test": ("long",),

@@ -1,4 +1,4 @@
-"""Fixtures for every test, and the order in which several workers take the tests."""
+"""Fixtures for every test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from itertools import groupby
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -95,25 +94,3 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextM
 def program_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the main thread seem to have ended, while others go on."""
     monkeypatch.setattr(threading, "main_thread", lambda: Mock(is_alive=lambda: False))
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Spread the tests that wait (tests/fleet) among those that compute, for workers on few cores.
-
-    Those with `one_crowd`, of which one runs at a time, are spread by themselves, so that no worker
-    has to wait for another's.
-    """
-    if not hasattr(config, "workerinput"):  # one process keeps the usual order
-        return
-
-    def kind(item: pytest.Item) -> str:
-        if "one_crowd" in getattr(item, "fixturenames", ()):
-            return "crowd"
-        return "waiting" if item.nodeid.startswith("tests/fleet") else "busy"
-
-    places: list[tuple[float, pytest.Item]] = []
-    for name, group in groupby(sorted(items, key=kind), kind):
-        # The others begin within the first three quarters: no worker ends up with one alone.
-        some, part = [*group], 1 if name == "busy" else 0.75
-        places += [(part * number / len(some), item) for number, item in enumerate(some)]
-    items[:] = [item for _, item in sorted(places, key=lambda each: each[0])]

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     lines = LIST.read_text("utf-8").splitlines()
     versions = [line for line in lines if line.partition("==")[0] in SHOWN]
     print(f"with {', '.join(versions)}", flush=True)
-    tests = arguments or ["-n", "2", "--dist", "load", "--maxschedchunk", "1", "tests"]
+    tests = arguments or ["-n", "2", "--dist", "loadgroup", "tests"]
     command = [str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     # What is tested is what was installed, not the directory.
     return subprocess.call(command, cwd=ROOT, env={**os.environ, "PYTHONSAFEPATH": "1"})

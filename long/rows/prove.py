@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SUITE = [sys.executable, "-m", "pytest", "tests", "-q", "-n", "4", "--dist", "load"]
+SUITE = [sys.executable, "-m", "pytest", "tests", "-q", "-n", "4", "--dist", "loadgroup"]
 
 
 @contextlib.contextmanager
@@ -38,9 +38,7 @@ def busy() -> Iterator[None]:
 def passed(*, beside_work: bool) -> bool:
     began = time.monotonic()
     with busy() if beside_work else contextlib.nullcontext():
-        done = subprocess.run(
-            [*SUITE, "--maxschedchunk", "1"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(SUITE, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines() or [f"pytest ended with {done.returncode}"]
     said = lines if done.returncode else []
     how = "busy" if beside_work else "quiet"

@@ -11,7 +11,8 @@ from fleet.job import Stop
 from fleet.processes import Crowd
 from fleet.scene import GENEROUS, Scene
 
-pytestmark = pytest.mark.usefixtures("one_crowd")
+# One worker runs them, and the others go on: two crowds at once would starve each other.
+pytestmark = [pytest.mark.usefixtures("one_crowd"), pytest.mark.xdist_group("crowd")]
 
 STORES = ["local", "moto"]
 TOOK_LOCK = Stop("create {}.login", "after", "STOP")
