@@ -534,7 +534,7 @@ def test_an_error_about_credentials_is_known_without_a_status() -> None:
     for operation, told in (("AssumeRole", False), ("PutObject", True)):
         for status, code in ((400, "InvalidArgument"), (501, "NotImplemented")):
             found = judge(of_amazon(status, code, operation), cloud=True)
-            assert found.knows_no_conditions is told
+            assert found.may_know_no_conditions is told
     for operation, reason in (("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")):
         missing = of_amazon(404, "NoSuchKey", operation, **{"x-amz-request-id": "1"})
         assert judge(missing, cloud=True).reason == reason
