@@ -57,18 +57,17 @@ class Call:
         *,
         deadline: float,
         atomic: bool,
-        proven: bool = True,
         share: bool = False,
         longest_wait: float = 1.5,
     ) -> None:
         """Prepare a call until `deadline` by `clock.mono`, with waits of at most `longest_wait`.
 
-        `atomic`: the store's conditional writes can be relied on; `proven`: that is certain.
-        `share`: a verified token is written anew.
+        `atomic`: the store's conditional writes can be relied on. `share`: a verified token is
+        written anew.
         """
         self.settings, self.clock, self.errors, self.memory = settings, clock, errors, memory
         self.deadline, self.longest_wait = deadline, longest_wait
-        self.atomic, self.share, self.proven = atomic, share, proven
+        self.atomic, self.share = atomic, share
         self.dead = memory.buried(clock)  # the token that Betfair called dead
         self.may_log_in = True  # or this only finds out whether the token lives
         self.polls = 0  # how often this call has waited for another
@@ -136,15 +135,6 @@ class Call:
     def _useless(self) -> bool:
         """Return whether there is no token, or only one that Betfair called dead."""
         return self.token is None or self.token == self.dead
-
-    def _first_login(self) -> bool:
-        """Return whether this most likely is the first login: that saves reading the lock."""
-        # Without conditions, the write would replace a lock that says not to log in.
-        unsafe = not (self.atomic and self.proven) or self.memory.unfit
-        if unsafe or self.version or self.lock_version or self.polls or self.memory.owed:
-            return False
-        # With too little time for a login, the lock may tell who is making one.
-        return self._login_seconds() > 0 or not self._left()
 
     def _reread_for_lock(self) -> bool:
         """Return whether the token was read right after the lock, because of what that says."""

@@ -122,8 +122,6 @@ class SharedLogin(Call):
         just_read = after_token and self._reread_for_lock()
         if after_token and self.polls and not just_read:
             return "wait"  # a waiting call reads the token and the lock in turn
-        if after_token and self._first_login():
-            return "take"
         if not just_read:
             self.looked = self.clock.now()
             self._see_lock((yield from self._read(do.ReadLock())))

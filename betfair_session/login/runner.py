@@ -161,7 +161,6 @@ class Runner:
 
     def _read_token(self, _: do.ReadToken) -> do.TokenRead:
         (stored,), self._seen = self._seen or (self._read(self._key),), None
-        self.login.proven = not self._store.probe  # the first request may tell whose server it is
         if stored is None:
             return do.TokenRead()
         token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")

@@ -54,7 +54,7 @@ def test_calls_cost_what_the_table_in_backends_md_says(
         return verbs.count("GET"), len(verbs) - verbs.count("GET")
 
     tried = cloud.kind == "s3"
-    assert cost() == (2 + 3 * tried, 3 + 2 * tried)
+    assert cost() == (3 + 2 * tried, 3 + 2 * tried)
     assert cost() == (1, 0)
     scene.sandbox.expire_all()
     assert cost() == (3, 3)

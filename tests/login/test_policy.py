@@ -73,13 +73,14 @@ SEND = WriteToken("new", None)
 FIND_LIVE = (TokenRead("live", "V0", "fp"), Ask("live"))
 FIND_DEAD = [(GONE_DEAD, Ask("dead")), (DEAD, ReadLock())]
 FIND_JUNK = (JUNK, ReadLock())
-HOLD = [(NOTHING, TAKE), (Written("L1"), ReadToken())]
+FREE = [(NOTHING, ReadLock()), (LockRead(), TAKE)]
+HOLD = [*FREE, (Written("L1"), ReadToken())]
 LOG_IN = [*HOLD, (NOTHING, LogIn(10.0))]
 PUBLISH = [*LOG_IN, (NEW, SEND)]
 PUBLISHED = [*PUBLISH, (Written("V1"), release(FINISHED))]
 LOGGED_IN = (Written("L2"), Got("new", "logged in"))
 AGAIN = (Written("L2"), ReadToken())
-OUTBID = [(NOTHING, TAKE), (CONFLICT, ReadLock())]
+OUTBID = [*FREE, (CONFLICT, ReadLock())]
 WAIT = [*OUTBID, (LockRead(held(), "L0", 0.0), Wait(0.25))]
 FOUND = [*WAIT, (WOKE, ReadToken()), (THEIRS, ReadLock())]
 LATER: Any = {"since": START + 72, "logins": (START + 72,)}
@@ -139,7 +140,7 @@ STORIES: dict[str, list[Any]] = {
         (60.0, THROTTLED, THROTTLED),
     ],
     "in a crowd taking the lock is tried while the caller has time": [
-        (NOTHING, TAKE),
+        *FREE,
         (THROTTLED, Wait(1.25), ReadLock()),
         (LockRead(), TAKE),
         (THROTTLED, Wait(1.5), ReadLock()),
@@ -180,7 +181,7 @@ STORIES: dict[str, list[Any]] = {
     ],
     "a call whose time ends while the lock cannot be written tells why": [
         {"deadline": 4.0},
-        (NOTHING, TAKE),
+        *FREE,
         (BUSY, ReadLock()),
         (2.0, LockRead(), BUSY),
     ],
@@ -195,14 +196,14 @@ STORIES: dict[str, list[Any]] = {
         (LockRead(held(), "L0", 0.0), WriteLock(taken(held()), "L0", conditional=False)),
     ],
     "a lock of mine whose answer was lost is mine": [
-        (NOTHING, TAKE),
+        *FREE,
         (BUSY, ReadLock()),
         (LockRead(mine(), "L1", 0.0), ReadToken()),
         (NOTHING, LogIn(10.0)),
     ],
     "a late write of an attempt that was outbid is not taken for a later one": [
         # seed 742330 of the histories
-        (NOTHING, TAKE),
+        *FREE,
         (BUSY, ReadLock()),
         (LockRead(held(), "L0", 0.0), Wait(0.25)),
         (1.0, WOKE, ReadToken()),
@@ -337,7 +338,7 @@ STORIES: dict[str, list[Any]] = {
         (LockRead(done(), "L0", 1.25), Got("theirs", "adopted", 60.0)),
     ],
     "a lease begins with the first try to take the lock, which may have landed late": [
-        (NOTHING, TAKE),
+        *FREE,
         (8.0, BUSY, ReadLock()),
         (LockRead(), WriteLock(mine(since=START + 8, logins=(START + 8,)), None)),
         (16.0, CONFLICT, Wait(0.5), ReadLock()),
@@ -525,7 +526,7 @@ def test_a_lock_is_still_ones_own_when_taking_it_did_not_land() -> None:
 
 
 def test_an_attempt_whose_fate_could_not_be_read_is_known_to_the_next_call() -> None:
-    lost = [(NOTHING, TAKE), (BUSY, ReadLock()), (BROKEN, BROKEN)]
+    lost = [*FREE, (BUSY, ReadLock()), (BROKEN, BROKEN)]
     lock = mine(since=START + 1, logins=(START + 1,))
     Script(memory=story(*lost).memory).walk(
         (1.0, NOTHING, ReadLock()), (LockRead(mine(), "L1", 1.0), WriteLock(lock, "L1"))

@@ -37,7 +37,7 @@ HELD = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
 REFUSED = FINISHED._replace(state=locks.FAILED, since=70_000.0, status="NO", not_before=70_060.0)
 """A refusal that was to count for a minute, by a clock of its own."""
 SEEN = StoredObject(SecretBytes(OLD.encode()), "T0")
-FIRST = "create lock, read token, create token, swap lock"
+FIRST = "read lock, create lock, read token, create token, swap lock"
 PATHS: dict[str, tuple[Callable[[], Stage], str, str]] = {
     "a live token": (lambda: Stage(OLD, None, OLD), "read token", "keepAlive"),
     "a live token, just read": (lambda: Stage(OLD, None, OLD, seen=(SEEN,)), "", "keepAlive"),
@@ -71,23 +71,6 @@ def test_each_path_makes_its_calls(name: str) -> None:
     assert {deadline for *_, deadline in stage.shelf.calls} <= {5.0}  # reads and writes alike
     kinds = ["logged in", "written"] if new else ["resumed"]
     assert [kind for kind, *_ in stage.told()] == kinds
-
-
-def test_a_store_that_vouches_for_its_conditions_with_its_first_answer_saves_a_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As S3 does, whose driver knows only then that it is Amazon's."""
-    monkeypatch.setattr(Shelf, "probe", True)
-    stage = Stage()
-    look = stage.shelf.get
-
-    def get(key: str, *, deadline: float) -> StoredObject | None:
-        stage.shelf.probe = False
-        return look(key, deadline=deadline)
-
-    vars(stage.shelf)["get"] = get
-    assert stage.find() == NEW
-    assert stage.calls == f"read token, {FIRST}"
 
 
 def test_a_store_that_turns_out_to_ignore_conditions_is_asked_for_none() -> None:
