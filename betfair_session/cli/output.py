@@ -106,19 +106,23 @@ class Output:
         if self.json or self.quiet or not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console
-        from rich.markup import escape
-
-        status = Console(file=sys.stderr).status("", spinner="line")
-        over, changing = threading.Event(), threading.Lock()
+        over, changing, shown = threading.Event(), threading.Lock(), contextlib.ExitStack()
 
         def show() -> None:
-            while not over.wait(_QUIET_SECONDS):
+            if over.wait(_QUIET_SECONDS):
+                return
+            from rich.console import Console  # not before: most commands have ended
+            from rich.markup import escape
+
+            status = Console(file=sys.stderr).status("", spinner="line")
+            shown.callback(status.stop)
+            while not over.is_set():
                 text = look()
                 with changing:
                     if text and not over.is_set():
                         status.update(f"[dim]{escape(text)}")
                         status.start()
+                over.wait(_QUIET_SECONDS)
 
         threading.Thread(target=show, daemon=True, name="progress").start()
         try:
@@ -126,7 +130,7 @@ class Output:
         finally:
             with changing:
                 over.set()
-                status.stop()
+                shown.close()
 
 
 def need(what: str, extra: str, *modules: str) -> None:
