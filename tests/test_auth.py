@@ -195,7 +195,8 @@ def test_an_order_that_was_replayed_may_stand(
 
 def test_the_orders_of_an_account_are_known_wherever_they_were_sent(front: Front) -> None:
     """A program may make a client for each task; vendors have one app key for many accounts."""
-    sessions = [front.manager().session(front.path, key) for key in "aab"]
+    managers = [SessionManager(front.client, name, "password") for name in "aab"]
+    sessions = [each.session(front.path, key) for each, key in zip(managers, "abb", strict=True)]
     known = [auth_module.orders_sent_for(each) for each in sessions]
     assert known[0] is known[1] is not known[2]
 

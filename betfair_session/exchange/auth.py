@@ -127,15 +127,14 @@ class SentOrders:
             raise
 
 
-_known: dict[tuple[Secret, str, str], SentOrders] = {}
+_known: dict[tuple[Secret, Secret | None], SentOrders] = {}
 
 
 def orders_sent_for(session: Session) -> SentOrders:
     """Return what this process knows of the orders of a session's account, whoever sent them."""
-    # The place tells the accounts of one app key apart, as vendors have them. A stand-in has none.
-    store = getattr(session, "store", None)
-    place = (session.client.app_key, getattr(store, "label", ""), getattr(session, "key", ""))
-    return _known.setdefault(place, SentOrders())
+    # Vendors have one app key for many accounts. A stand-in for a handle has no account.
+    username = getattr(getattr(session, "_account", None), "username", None)
+    return _known.setdefault((session.client.app_key, username), SentOrders())
 
 
 class BetfairAuth(AuthBase):
@@ -188,12 +187,11 @@ class BetfairAuth(AuthBase):
         self._replay_orders = checked_flag(replay_orders, "replay_orders")
         self._sent = orders_sent_for(session)
 
-    def __call__(self, request: PreparedRequest, noted: Noted | None = None) -> PreparedRequest:
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a request; requests calls this.
 
         Args:
             request: the request, not sent yet; its body stays as it is.
-            noted: what an Exchange has noted of its orders.
 
         Returns:
             The same request.
@@ -204,6 +202,10 @@ class BetfairAuth(AuthBase):
             ExchangeError: an order that an earlier request may have placed was not sent again:
                 getting the session took so long that Betfair might place it twice.
         """
+        return self._signed(request)
+
+    def _signed(self, request: PreparedRequest, noted: Noted | None = None) -> PreparedRequest:
+        """Sign a request; `noted`: what an Exchange has noted of its orders."""
         parts = urlsplit(request.url or "")
         # Compare the whole netloc: user info or a trailing dot makes it another host.
         if parts.scheme != "https" or _place(parts.netloc) not in self._hosts:

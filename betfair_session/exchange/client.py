@@ -113,8 +113,8 @@ class Exchange(Closable):
             verify=client.verify if verify is None else checked_verify(verify),
             proxies=client.proxies if proxies is None else checked_proxies(proxies),
         )
-        self._sign = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
-        self.requests.auth = self._sign
+        auth = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
+        self.requests.auth, self._sign = auth, auth._signed  # noqa: SLF001 - for calls, with their orders
         self.requests.headers["Accept"] = "application/json"
 
     def call(
@@ -131,8 +131,8 @@ class Exchange(Closable):
         (list…, get…) are sent up to three times, with growing pauses. So is placeOrders, unless
         `replay_orders` is False, always with the same `customerRef` (one is added if there is
         none): Betfair drops a repetition for 60 seconds. All others are sent once; so is an order
-        whose `customerRef` this process sent in the last two minutes, if that call may have been
-        carried out. An invalid session is renewed as in `BetfairAuth`.
+        whose `customerRef` this process sent for this account in the last two minutes, if that call
+        may have been carried out. An invalid session is renewed as in `BetfairAuth`.
 
         Args:
             method: such as "listEventTypes", "getAccountFunds" or "SportsAPING/v1.0/placeOrders".
