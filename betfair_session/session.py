@@ -181,7 +181,8 @@ class Session(AsyncClosable):
     def close(self) -> None:
         """Close the connections of the store, which handles for other keys in it share.
 
-        Calls under way end first, in two seconds at most; the next call opens new connections.
+        Calls under way go on, and their connections are closed after them; the next call opens new
+        ones.
         """
         self._store.close()
 

@@ -113,7 +113,7 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
 
 
 def _exports(values: dict[str, str]) -> str:
-    """Write assignments that a shell and a `.env` file read alike."""
+    """Write assignments that a shell and a `.env` file read alike, but for ' beside $ or `."""
     return "\n".join(f"export {name}={_quoted(value)}" for name, value in values.items())
 
 

@@ -108,9 +108,9 @@ class APIClient(betfairlightweight.APIClient):
     """A betfairlightweight.APIClient whose session is the shared one.
 
     `login` and `keep_alive` go through the shared token. When Betfair calls the session invalid,
-    the token is renewed and the call repeated, once. Calls of the API are repeated for no other
-    reason. `logout` forgets the token and leaves the session alive for the others. No password is
-    held here.
+    the token is renewed and the call repeated, once; an order that may stand from an earlier call
+    is not. Calls of the API are repeated for no other reason. `logout` forgets the token and leaves
+    the session alive for the others. No password is held here.
 
     `session_token` is the token that these got last, a str whose repr does not show it.
     Reading it does not ask Betfair. That is enough: a call that Betfair rejects is repeated with a
