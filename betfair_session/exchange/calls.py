@@ -225,6 +225,11 @@ def _error_code(part: object) -> str:
     return code if isinstance(code, str) else ""
 
 
+def was_not_placed(report: Mapping[str, Any]) -> bool:
+    """Return whether Betfair's report of an order says that no call has placed a bet."""
+    return report["status"] == "FAILURE" and report.get("errorCode") != _DUPLICATE
+
+
 def read_result(
     name: str,
     response: requests.Response,

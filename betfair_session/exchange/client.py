@@ -42,6 +42,7 @@ from .calls import (
     orders_in,
     read_result,
     rejected,
+    was_not_placed,
     with_customer_ref,
 )
 
@@ -190,7 +191,7 @@ class Exchange(Closable):
             else:
                 known = {"unknown": budget.unknown > 0, "fresh": fresh, "repeated": repeated}
                 result = read_result(name, response, number, **known)
-                if sending.orders and result["status"] == "FAILURE":
+                if sending.orders and was_not_placed(result):
                     self._sent.forget(sending)
                 return result
             finally:

@@ -69,7 +69,11 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
             refuse("api_uri", "the token is sent by https only; correct api_uri")
         client.check_place(urlsplit(url).hostname or "")
         settings |= {"auth": no_auth, "allow_redirects": False}
-        ask = partial((session or client.session).request, method, url, **settings)
+        through = session or client.session
+        # A caller's adapter may retry: it may have sent an attempt before the one that failed.
+        adapter = through.get_adapter(url) if hasattr(through, "get_adapter") else None
+        guard.once = getattr(getattr(adapter, "max_retries", None), "total", None) == 0
+        ask = partial(through.request, method, url, **settings)
         settings.pop("headers", None)  # no traceback may show them
         answer: requests.Response = without_frames(ask)
         guard.answer = answer
@@ -79,7 +83,7 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
         return answer
 
     how = {"get": partial(send, "GET"), "post": partial(send, "POST")}
-    guard = SimpleNamespace(**how, answer=None, began=began)
+    guard = SimpleNamespace(**how, answer=None, began=began, once=False)
     return guard
 
 
@@ -120,7 +124,7 @@ class Sending(BaseEndpoint):
             # JSON-RPC says it with status 200, REST (the navigation menu) with another.
             if guard.answer is None or not session_is_invalid(guard.answer):
                 causes = chain(getattr(error, "exception", None) or error)
-                if any(isinstance(each, _UNCONNECTED) for each in causes):
+                if guard.once and any(isinstance(each, _UNCONNECTED) for each in causes):
                     sent.forget(sending)
                 raise
             rejection = error

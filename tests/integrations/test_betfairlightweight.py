@@ -6,6 +6,7 @@ import json
 import pickle
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeE
 from front import Front, lasting
 from hand_clocks import HandClocks
 from programs import run
+from requests.adapters import HTTPAdapter
 from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger, saying
 from servers.process import free_ports
+from urllib3 import Retry
 
 from betfair_session import (
     BetfairSessionError,
@@ -182,16 +185,26 @@ def test_a_repetition_whose_first_token_comes_late_is_not_sent(
     assert sandbox.counts()["betting"] == len(sandbox.orders()) == 1
 
 
+@pytest.mark.parametrize("retries", [0, 1])
 def test_an_order_that_never_left_may_wait_for_a_login(
-    sandbox: Sandbox, trading: APIClient, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, bot: Bot, monkeypatch: pytest.MonkeyPatch, retries: int
 ) -> None:
-    """Nor is a cancellation held up by an order with its reference."""
+    """If it surely did not. Nor is a cancellation held up by an order with its reference."""
+    http = requests.Session()
+    http.verify = sandbox.ca_bundle
+    http.trust_env = False
+    http.mount("https://", HTTPAdapter(max_retries=Retry(retries, allowed_methods=None)))
+    trading = bot(http_session=http)
+    trading.login()
+    sandbox.clear_journal()
     with monkeypatch.context() as patch:
         patch.setattr(trading, "api_uri", f"https://localhost:{free_ports(1)[0]}/")
         with pytest.raises(APIError):
             place(trading, "one")
     sandbox.expire_all()
-    assert place(trading, "one").status == "SUCCESS"
+    with pytest.raises(APIError) if retries else nullcontext():
+        assert place(trading, "one").status == "SUCCESS"
+    assert len(sandbox.orders()) == (not retries)
     sandbox.expire_all()
     sandbox.clear_journal()
     with pytest.raises(APIError):  # the sandbox has no such operation
