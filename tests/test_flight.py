@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from unittest.mock import Mock
 
 import pytest
@@ -201,6 +201,17 @@ def test_what_comes_afterwards_has_time_of_its_own() -> None:
     with clocks.bounded(lambda: 1.0):
         assert join(flight, alone, deadline=FAR) == ("alone", True)
     assert left == [math.inf]
+
+
+def test_an_iterator_that_ends_in_a_signal_handler_is_no_answer() -> None:
+    """The wait itself is a generator's, whose end has the answer."""
+    stopped = Mock(wait=Mock(side_effect=StopIteration))
+
+    def waits() -> Iterator[Any]:
+        yield stopped, within(1)
+
+    with pytest.raises(StopIteration):
+        wait_for(cast("Any", waits()))
 
 
 def test_a_signal_handler_may_not_ask_for_its_own_threads_call() -> None:

@@ -201,24 +201,24 @@ def while_wanted(work: Callable[[], T], call: Outcome[Any] | None = None) -> T:
 
 def wait_for(waits: Waits[T]) -> T:
     """Wait in this thread for all that a `join` waits for; return what it returns."""
-    try:
-        while True:
+    while True:
+        try:
             outcome, deadline = next(waits)
-            outcome.wait(deadline)
-    except StopIteration as end:
-        found: T = end.value
-        return found
+        except StopIteration as end:  # only there: a signal handler may raise one in the wait
+            found: T = end.value
+            return found
+        outcome.wait(deadline)
 
 
 async def await_for(waits: Waits[T]) -> T:
     """Wait as `wait_for` does, without blocking the event loop."""
-    try:
-        while True:
+    while True:
+        try:
             outcome, deadline = next(waits)
-            await _wait_in_loop(outcome, deadline)
-    except StopIteration as end:
-        found: T = end.value
-        return found
+        except StopIteration as end:
+            found: T = end.value
+            return found
+        await _wait_in_loop(outcome, deadline)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
