@@ -13,8 +13,8 @@ from betfair_session.betfair.answers import Check
 from betfair_session.betfair.identity import IdentityClient
 from betfair_session.environment import ACCOUNT, PLACE
 from betfair_session.exceptions import BetfairSessionError, LoginBrake
+from betfair_session.login import by_hand
 from betfair_session.login.account import LeaseSettings
-from betfair_session.login.by_hand import inspect_login, token_in
 from betfair_session.login.errors import moment
 from betfair_session.secret import SecretBytes
 from betfair_session.session import Session
@@ -22,7 +22,7 @@ from betfair_session.storage.contract import TokenStore, VersionConflict
 
 from .commands import command, option, place, timeout
 from .output import Output
-from .status import next_login, span
+from .status import next_login, open_place, span
 
 _WAITING = "waiting for the store or Betfair …"
 _STORE_SECONDS = 5.0
@@ -98,7 +98,7 @@ def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: floa
     """Send one keepAlive for a stored token; return its result, or None if none is stored."""
     end = time.monotonic() + timeout
     stored = store.get(key, deadline=min(end, time.monotonic() + _STORE_SECONDS))
-    token = token_in(stored, store, key)
+    token = by_hand.token_in(stored, store, key)
     if stored is None or token is None:
         return None
     # Never 0, which would mean the client's own timeout.
@@ -141,8 +141,8 @@ def unlock(out: Output, *, timeout: float) -> None:
 
     After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
     that the account is not locked. The logins of the last minute stay counted: this library makes
-    at most 4 a minute, since many more get the account banned. Needs the account, but no
-    certificate. With --quiet, success is silent.
+    at most 4 a minute, since many more get the account banned. Betfair is not asked, so the
+    account's variables are not needed. With --quiet, success is silent.
 
     Example:
       betfair-session unlock && betfair-session token
@@ -150,17 +150,19 @@ def unlock(out: Output, *, timeout: float) -> None:
     exit code 1: unlocked, but there were too many logins in the last minute; the message says when
     the next is allowed
     """
-    with _session(out, timeout) as session:
+    store, key = open_place(out)
+    with store:
         with out.progress(lambda: _WAITING):
-            session.unlock()
-            login = inspect_login(session.store, session.key, timeout=timeout)
-        what = f"{session.key!r} in {session.store.label}"
+            by_hand.unlock(store, key, min(timeout, _STORE_SECONDS))
+            login = by_hand.inspect_login(store, key, timeout=timeout)
+        what = f"{key!r} in {store.label}"
         if login.state == "braked":
             message = f"{what} is unlocked, but {next_login(login, out).text}"
             raise LoginBrake(message, not_before=moment(login.until))
         # Any other state is newer than the unlock: another process has used the lock since.
         text = f"unlocked: the next call for {what} may log in at once"
-        _tell(out, session, "" if out.quiet else text, unlocked=True)
+        told = {"store": store.label, "key": key, "unlocked": True}
+        out.tell(told, "" if out.quiet else text)
 
 
 def login_of(session: Session, out: Output) -> Callable[[], str]:
@@ -168,7 +170,7 @@ def login_of(session: Session, out: Output) -> Callable[[], str]:
 
     def look() -> str:
         try:
-            login = inspect_login(session.store, session.key, timeout=_LOOK_SECONDS)
+            login = by_hand.inspect_login(session.store, session.key, timeout=_LOOK_SECONDS)
         except BetfairSessionError:
             return ""  # the call itself will say what is wrong
         return f"{next_login(login, out).text} …" if login.state == "held" else _WAITING
