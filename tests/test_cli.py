@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -18,7 +19,7 @@ from command_line import KEY, CommandLine, Terminal
 
 from betfair_session import Session
 from betfair_session.environment import NAMES
-from betfair_session.login import lock as locks
+from betfair_session.login import errors, lock as locks
 from betfair_session.login.lock import BAN, MARGIN
 from betfair_session.sandbox import Sandbox
 
@@ -122,6 +123,14 @@ def test_a_ban_has_to_end_by_itself(command: CommandLine, sandbox: Sandbox) -> N
         assert "session unlock" not in " ".join(text.split())
 
 
+def test_an_advised_command_suits_the_systems_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, cmd.exe takes an apostrophe as it is."""
+    place = r"C:\Users\John Smith"
+    assert shlex.split(errors.run("unlock", place, KEY).strip("`"))[1:] == ["unlock", place, KEY]
+    monkeypatch.setattr(errors, "os", SimpleNamespace(name="nt"))
+    assert f'"{place}" {KEY}' in errors.run("unlock", place, KEY)
+
+
 @pytest.mark.parametrize(
     "changes", [NO_FILES, {"BETFAIR_KEY_FILE": ""}, {"BETFAIR_CERT_PEM": "another"}]
 )
@@ -130,6 +139,7 @@ def test_only_a_login_needs_the_certificate(
 ) -> None:
     """Without one that works, a session can still be looked at and ended."""
     assert command("token").code == 0
+    assert command.json("unlock", BETFAIR_USERNAME="", BETFAIR_APP_KEY="").code == 0
     command.variables |= changes
     for name in ("check", "unlock", "logout"):
         assert command.json(name).code == 0

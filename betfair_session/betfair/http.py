@@ -52,6 +52,8 @@ _NO_AUTHORITY = {18, 19, 20, 21}
 _WANTS_ONE = {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"}
 _PATH = "!$%&'()*+,/:;=@[]"  # sent unquoted in a path
 NETWORK = "check the network, any firewall, and the proxy if there is one (HTTPS_PROXY, ALL_PROXY)"
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE}
+_UNTIMELY = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB = 47  # zlib's wbits: it detects which
 
@@ -84,7 +86,10 @@ class Failure(NamedTuple):
         unsent = any(isinstance(cause, NoThreadError | OutOfTime) for cause in causes)
         wants_one = any(str(getattr(cause, "reason", "")) in _WANTS_ONE for cause in causes)
         reason = "untrusted" if untrusted else "client-certificate" if wants_one else ""
-        detail += f"; {NETWORK}" if unconnected and not reason else ""
+        exhausted = any(getattr(cause, "errno", 0) in _EXHAUSTED for cause in causes)
+        untimely = any(getattr(cause, "verify_code", 0) in _UNTIMELY for cause in causes)
+        advice = "check this machine's clock" if untimely else NETWORK
+        detail += f"; {advice}" if unconnected and not (reason or exhausted) else ""
         return cls(detail, not (unsent or unconnected), reason)
 
 
@@ -218,7 +223,10 @@ class Direct:
                 if body and response.headers.get("Content-Encoding", "").lower() in _COMPRESSED:
                     import zlib  # rarely needed: some gateways compress without being asked to
 
-                    body = zlib.decompress(body, _GZIP_OR_ZLIB)
+                    try:
+                        body = zlib.decompress(body, _GZIP_OR_ZLIB)
+                    except zlib.error:
+                        raise IncompleteRead(b"") from None
             return Answer(status, body[:MAX_ANSWER_BYTES], date=date)
         finally:
             if reusable and closings == self._closings and len(self._idle) < _MAX_IDLE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 from betfair_session.exceptions import (
@@ -164,8 +165,11 @@ def with_unlock(hint: str, login_class: str, unlock: str) -> str:
 
 def run(command: str, *place: str) -> str:
     """Return a command for people to run; `place` is store and key, or nothing."""
-    from shlex import join  # not needed by a call that works
+    import shlex  # neither is needed by a call that works
+    import subprocess
 
+    # cmd.exe knows double quotes alone, and shlex quotes each backslash with others.
+    join = subprocess.list2cmdline if os.name == "nt" else shlex.join
     return f"`betfair-session {join((command, *place))}`"
 
 
