@@ -21,6 +21,7 @@ import os
 import stat
 import time
 from functools import partial
+from itertools import count
 
 from betfair_session.arguments import check_options, checked_flag
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
@@ -151,7 +152,7 @@ class LocalStore(TokenStore):
         files.make_directory(directory)
         check = partial(self._check_rights, path, kind=StoreWriteError)
         with files.directory_lock(directory, deadline):
-            while True:
+            for tries in count():
                 temporary = files.write_temporary(path, content, check)
                 try:
                     files.fence(path, but=temporary)
@@ -160,7 +161,8 @@ class LocalStore(TokenStore):
                         raise OutOfTime
                     os.replace(temporary, path)
                 except unless_interrupted(FileNotFoundError):
-                    files.sleep_up_to(0.02)  # another writer fenced us: start over
+                    # Another writer fenced us; with equal waits a crowd might go on for ever.
+                    files.sleep_up_to(min(0.02 * 2**tries, 1.0))
                 else:
                     return
                 finally:
@@ -172,9 +174,12 @@ class LocalStore(TokenStore):
         `renew` also sets its time to now, without writing: another writer's content stays intact.
         """
         if expect is ABSENT:
-            if os.path.lexists(path):  # which may be no file that can be read
-                raise self.conflict(key)
-        elif isinstance(expect, str):
+            try:
+                os.lstat(path)  # it may be no file that can be read
+            except unless_interrupted(FileNotFoundError):  # any other error proves nothing
+                return
+            raise self.conflict(key)
+        if isinstance(expect, str):
             found = self._read(key, path, expect if renew else "")
             if found is None or found.version != expect:
                 raise self.conflict(key)

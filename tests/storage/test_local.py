@@ -21,13 +21,18 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 from programs import run
 from within import within
 
-from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
+from betfair_session.exceptions import (
+    ConfigurationError,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+)
 from betfair_session.storage import local, local_files, open_store
 from betfair_session.storage.contract import ABSENT, ANY, TokenStore, VersionConflict
 from storage.contract import assert_conflict, create, delete, failure, get, put, read
@@ -200,6 +205,37 @@ def test_a_write_whose_file_is_always_taken_away_ends(
     error = failure(call, store, timeout=1)
     assert (error.reason, error.landed) == ("timeout", False)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_file_that_cannot_be_looked_at_is_not_taken_for_a_missing_one(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As on a network mount for a moment: it would be replaced."""
+    create(store, b"theirs")
+
+    def lost(path: str, **named: Any) -> os.stat_result:  # noqa: ANN401 - as the original's
+        if str(path).endswith("token"):
+            raise OSError(number, "not now", path)
+        return look(path, **named)
+
+    look = os.lstat
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", lost)
+        with pytest.raises(StoreError):
+            create(store, b"mine")
+    assert read(store).content == b"theirs"
+
+
+def test_a_writer_that_is_fenced_waits_longer_each_time(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a crowd on a mount without locks would fence each other until their time ends."""
+    fenced, waits = [*[FileNotFoundError()] * 8, DEFAULT], list[float]()
+    monkeypatch.setattr(os, "replace", Mock(wraps=os.replace, side_effect=fenced))
+    monkeypatch.setattr(local_files, "sleep_up_to", waits.append)
+    create(store, b"mine")
+    assert waits == [0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("locks", [True, False])
