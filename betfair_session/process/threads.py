@@ -216,6 +216,10 @@ async def task_within(work: Callable[[], Awaitable[T]], seconds: float) -> T:
             return await work()
     except (KeyboardInterrupt, SystemExit) as error:
         raise RuntimeError(repr(error)) from error
+    except TimeoutError as error:
+        if type(error) is TimeoutError:  # asyncio's own holds the task, which holds it
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+        raise
 
 
 def serve(loop: AbstractEventLoop) -> None:

@@ -212,7 +212,7 @@ class CloudStore(TokenStore):
                 # After a 409 or 412 without a known code, read whether the condition holds.
                 if not (refused or judged.reason == "doubtful"):
                     raise
-                failed = error
+                failed = error.with_traceback(None)  # or it would hold this frame, and the driver
             self._check_unchanged(target, expect)
             if not refused:
                 raise failed  # the condition holds, so the server refused for another reason

@@ -147,7 +147,10 @@ def attempt(
         del foreign  # a traceback would keep it
     if theirs:
         theirs.__context__ = None  # it may be a driver's error, which holds the request
-    raise raised
+    try:
+        raise raised
+    finally:
+        del raised, theirs  # its traceback holds this frame, and so the driver
 
 
 def contained(work: Callable[[], T]) -> T:

@@ -171,13 +171,14 @@ class Opened:
 
 
 def _close(loop: AbstractEventLoop, shut: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Close a driver: in a call's thread, the garbage collector's, or at exit."""
+    """Close a driver: in a call's thread, which is not to wait, a collector's, or at exit."""
     if loop is not _loops.ours:  # a parent's
         return
     future = asyncio.run_coroutine_threadsafe(shut(), loop)
     if not _inside(loop):  # the last call, or the collector, may run in the loop's own thread
         with suppress(Exception):  # a failed close loses nothing
-            future.result(_CLOSING_SECONDS)
+            ends = not threading.main_thread().is_alive()
+            future.result(_CLOSING_SECONDS if ends else _GRACE_SECONDS)
 
 
 def detach_finalizers(filesystem: object) -> None:
