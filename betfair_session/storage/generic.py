@@ -135,7 +135,7 @@ class GenericStore(TokenStore):
 
     def _opened(self) -> Any:  # noqa: ANN401 - fsspec is untyped
         # An operation of its own: a missing key file is not a missing object.
-        opening = Operation("open", self.label, cloud=True)
+        opening = Operation("reopen" if self._ours.again else "open", self.label, cloud=True)
         return attempt(opening, lambda: self._ours.get(self._open, deadline=None))
 
     def _open(self) -> Any:  # noqa: ANN401 - fsspec is untyped

@@ -196,6 +196,7 @@ UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
 
 REFUSED_BY_AZURE = (
     r"AADSTS|\b(invalid_\w+|unauthorized_client|access_denied|[a-z]+_required)\b"
+    r"|\[Errno (2|13)\]|Could not read file|Multiple accounts|not configured to|doesn't exist"
     r"|\((Unauthorized|Forbidden)\)|run ['\"`]?(az|Connect-Az)|no response from the IMDS"
     r"|(?i:(identity|MSI)( endpoint)? (not )?found|\bbeen assigned|proper Managed Identity)"
 )

@@ -46,11 +46,16 @@ from servers.process import poll
 from servers.script import Answer
 from within import within
 
-from betfair_session import BetfairSessionError, ConfigurationError, StoreUnavailable
+from betfair_session import (
+    BetfairSessionError,
+    ConfigurationError,
+    StoreError,
+    StoreUnavailable,
+)
 from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
-from betfair_session.storage.contract import TokenStore
+from betfair_session.storage.contract import ABSENT, TokenStore
 from betfair_session.storage.judging import judge
 from betfair_session.storage.loop import set_known
 from betfair_session.storage.meanings import Sent, clean, no_credentials
@@ -557,6 +562,11 @@ def test_an_error_about_credentials_is_known_without_a_status() -> None:
         ("X: X authentication unavailable, no managed identity endpoint found.", "forbidden"),
         ("X: no response from the IMDS endpoint.\n\tAzureCliCredential: reset", "unreachable"),
         ("X: no response from the IMDS endpoint.\n\tY: Y could not be found", "forbidden"),
+        ("X: [Errno 2] No such file or directory: '/var/run/secrets/token'", "forbidden"),
+        ("X: (None) Could not read file /var/opt/azcmagent/tokens/a.key", "forbidden"),
+        ("X: Multiple accounts were found in the cache.", "forbidden"),
+        ("X: The current credential is not configured to acquire tokens for tenant", "forbidden"),
+        ("X: ERROR: The subscription of 'x' doesn't exist in cloud 'AzureCloud'.", "forbidden"),
         ("AzureCliCredential: Please run 'az login' to set up an account", "forbidden"),
         ("Y: Y could not be found", "forbidden"),
     ],
@@ -1286,6 +1296,27 @@ def test_no_driver_closes_by_itself_what_the_store_closes(cloud: str) -> None:
         assert [each for each in theirs if each and each[0] is driver] == []
 
 
+@pytest.mark.parametrize("answer", ["stall", Says(403, "AccessDenied"), Says(412, "Unmet")])
+def test_a_failed_call_keeps_no_driver(s3: Cloud, answer: Any) -> None:  # noqa: ANN401 - a fault's
+    """Not by a cycle through its error, which only a garbage collection would end."""
+    bucket = s3.new_bucket()
+    with open_store(bucket.url(), bucket.options) as store:
+        assert isinstance(store, CloudStore)
+        opened = weakref.ref(store._driver(within(TIMEOUT)))
+        s3.fail("GET", answer=answer)
+        s3.fail("PUT", answer=answer)
+        gc.collect()
+        gc.disable()
+        try:
+            for call in (partial(store.get, "key"), partial(store.put, "key", b"one", ABSENT)):
+                with contextlib.suppress(StoreError):
+                    call(deadline=within(1))
+            store.close()
+            assert any(opened() is None for _ in poll(TIMEOUT))
+        finally:
+            gc.enable()
+
+
 def test_calls_under_way_end_before_their_driver_is_closed(
     s3: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1306,6 +1337,7 @@ def test_calls_under_way_end_before_their_driver_is_closed(
             return id(opened.driver)
 
         monkeypatch.setattr(store, "_shut", noted)
+        monkeypatch.setattr(loop, "_GRACE_SECONDS", 60)
         reading = pool.submit(get, store)
         assert fault.reached.wait(60)
         first, second, third = renewed(), renewed(), id(store._driver(within(TIMEOUT)).driver)
