@@ -162,7 +162,8 @@ class LocalStore(TokenStore):
                     os.replace(temporary, path)
                 except unless_interrupted(FileNotFoundError):
                     # Another writer fenced us; with equal waits a crowd might go on for ever.
-                    files.sleep_up_to(min(0.02 * 2**tries, 1.0))
+                    left = max(deadline - time.monotonic(), 0)
+                    files.sleep_up_to(min(0.02 * 2 ** min(tries, 6), left))
                 else:
                     return
                 finally:

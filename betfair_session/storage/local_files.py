@@ -235,7 +235,7 @@ def sleep_up_to(seconds: float) -> None:
     """Wait for a random time, so that two writers that collided do not collide again."""
     import random
 
-    time.sleep(random.uniform(0.001, seconds))
+    time.sleep(random.uniform(min(0.001, seconds), seconds))
 
 
 def retry_on_windows(work: Callable[[], T], deadline: float) -> T:

@@ -227,6 +227,17 @@ def test_a_file_that_cannot_be_looked_at_is_not_taken_for_a_missing_one(
     assert read(store).content == b"theirs"
 
 
+def test_a_writer_that_is_fenced_waits_no_longer_than_its_call(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that never happened would be told as one that may have landed."""
+    waits = list[float]()
+    monkeypatch.setattr(os, "replace", Mock(side_effect=FileNotFoundError))
+    monkeypatch.setattr(local_files, "sleep_up_to", waits.append)
+    assert not failure("create", store, timeout=0.5).landed
+    assert max(waits) <= 0.5
+
+
 def test_a_writer_that_is_fenced_waits_longer_each_time(
     store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +246,7 @@ def test_a_writer_that_is_fenced_waits_longer_each_time(
     monkeypatch.setattr(os, "replace", Mock(wraps=os.replace, side_effect=fenced))
     monkeypatch.setattr(local_files, "sleep_up_to", waits.append)
     create(store, b"mine")
-    assert waits == [0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
+    assert waits == [0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 1.28]
 
 
 @pytest.mark.parametrize("locks", [True, False])
