@@ -211,8 +211,8 @@ def test_a_sending_that_is_forgotten_takes_no_other_along(hands: HandClocks) -> 
     assert not sent.note([("cancelOrders", "mine"), ("placeOrders", "")]).repeated
     for number in range(300):
         hands.go(1)
-        sent.note([("placeOrders", str(number))])
-    assert len(sent._sent) == 120
+        sent.note([("placeOrders", f"{number} {each}") for each in range(20)])
+    assert len(sent._sent) == 120 * 20
 
 
 @pytest.mark.parametrize("late", [False, True])

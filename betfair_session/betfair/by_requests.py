@@ -202,6 +202,18 @@ def _without_location(response: Response, **_: object) -> None:
     response.headers.pop("Location", None)
 
 
+def sends_once(session: Any, url: str) -> bool:  # noqa: ANN401 - a user's own, of any kind
+    """Return whether a session makes one attempt at a request: a user's own may retry unseen."""
+    if not hasattr(session, "get_adapter"):
+        return False
+    adapter = session.get_adapter(url)
+    methods = (session.request, session.send, adapter.send)
+    known = {requests.Session.request, requests.Session.send, HTTPAdapter.send}
+    known |= {OwnSession.send, OwnAdapter.send}
+    unchanged = {getattr(method, "__func__", None) for method in methods} <= known
+    return unchanged and adapter.max_retries.total == 0
+
+
 def blame_bundle(bundle: object, failure: Failure) -> Failure:
     """Return a failure that says so if a CA bundle cannot be loaded, else the same one.
 

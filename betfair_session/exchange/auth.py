@@ -100,7 +100,7 @@ class SentOrders:
         # By the steady clock: after a step of the other it might be forgotten too early.
         since = now[0] - _REF_SECONDS
         with self._lock.mine():
-            for old, times in [*islice(known.items(), 8)]:  # more than one note adds
+            for old, times in [*islice(known.items(), 8 + len(orders))]:  # more than are added
                 if times[-1][0] <= since:
                     known.pop(old, None)
             for order in orders:

@@ -30,7 +30,7 @@ from betfairlightweight.streaming import BetfairStream, StreamListener
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from betfair_session.arguments import refuse
-from betfair_session.betfair.by_requests import no_auth
+from betfair_session.betfair.by_requests import no_auth, sends_once
 from betfair_session.betfair.http import trusting
 from betfair_session.exceptions import ExchangeError
 from betfair_session.exchange.auth import orders_sent_for
@@ -70,9 +70,7 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
         client.check_place(urlsplit(url).hostname or "")
         settings |= {"auth": no_auth, "allow_redirects": False}
         through = session or client.session
-        # A caller's adapter may retry: it may have sent an attempt before the one that failed.
-        adapter = through.get_adapter(url) if hasattr(through, "get_adapter") else None
-        guard.once = getattr(getattr(adapter, "max_retries", None), "total", None) == 0
+        guard.once = sends_once(through, url)
         ask = partial(through.request, method, url, **settings)
         settings.pop("headers", None)  # no traceback may show them
         answer: requests.Response = without_frames(ask)
