@@ -85,6 +85,12 @@ def test_what_is_tested_is_what_is_installed() -> None:
     assert (PACKAGE / "py.typed").exists()
 
 
+def test_every_module_can_be_taken_in() -> None:
+    """The policy among them, as one page."""
+    lines = {path: path.read_text("utf-8").count("\n") for path in PACKAGE.rglob("*.py")}
+    assert {path for path, count in lines.items() if count > 320} == set()
+
+
 def test_the_sandbox_stands_alone() -> None:
     """It cannot share the client's mistakes; only the command line starts it."""
     pairs = [(room_of(source), room_of(target)) for source, target in imports()]

@@ -206,12 +206,11 @@ def sends_once(session: Any, url: str) -> bool:  # noqa: ANN401 - a user's own, 
     """Return whether a session makes one attempt at a request: a user's own may retry unseen."""
     if not hasattr(session, "get_adapter"):
         return False
-    adapter = session.get_adapter(url)
-    methods = (session.request, session.send, adapter.send)
-    known = {requests.Session.request, requests.Session.send, HTTPAdapter.send}
-    known |= {OwnSession.send, OwnAdapter.send}
-    unchanged = {getattr(method, "__func__", None) for method in methods} <= known
-    return unchanged and adapter.max_retries.total == 0
+    kinds: Any = (requests.Session, OwnSession, HTTPAdapter, OwnAdapter)
+    usual = {requests.Session.request, *(each.send for each in kinds)}
+    used = (session.request, session.send, (adapter := session.get_adapter(url)).send)
+    once = adapter.max_retries.total == 0
+    return once and usual.issuperset(getattr(each, "__func__", None) for each in used)
 
 
 def blame_bundle(bundle: object, failure: Failure) -> Failure:
@@ -233,10 +232,9 @@ def failure_of(error: BaseException) -> Failure:
     """Return the Failure that an error of requests means."""
     if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
         # Our own URL was checked when it was given, so the proxy's is wrong.
-        kind = type(error).__name__
         detail = (
-            f"the proxy in `proxies` or the environment cannot be used ({kind}); give a URL such "
-            "as http://proxy:3128 (socks5:// also needs the package PySocks)"
+            f"the proxy in `proxies` or the environment cannot be used ({type(error).__name__}); "
+            "give a URL such as http://proxy:3128 (socks5:// also needs the package PySocks)"
         )
         return Failure(detail, sent=False, reason="proxies")
     for cause in chain(error):
