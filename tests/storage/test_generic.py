@@ -278,10 +278,18 @@ def test_it_is_opened_anew_when_its_connection_is_lost(tmp_path: Path, plain: ty
         opened.append(plain.opened)
     put(store, b"x", ABSENT, "deep/token")  # with the options that were given
     assert [each - opened[0] for each in opened] == [0, 0, 1]
+    # What was right once is no wrong setting when the driver finds nothing to connect to.
+    plain.before = once(ConnectionResetError())
+    failure("read", store)
+    make = plain.__init__
+    plain.__init__ = Mock(side_effect=RuntimeError("not now"))  # type: ignore[method-assign]
+    assert failure("read", store).landed is False
+    plain.__init__ = make  # type: ignore[method-assign]
+    assert get(store) is None
     # One that hangs while it is opened keeps no other from it.
     plain.before = once(ConnectionResetError())
     failure("read", store)
-    hang, make = Hanging("open"), plain.__init__
+    hang = Hanging("open")
 
     def slow(self: Plain, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
         hang("open")
