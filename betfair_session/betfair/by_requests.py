@@ -6,7 +6,6 @@ requests.Session that the caller gives, and for the betting API.
 
 from __future__ import annotations
 
-import re
 import time
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
@@ -19,7 +18,7 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from betfair_session.process import clocks, reset_in_child
-from betfair_session.process.causes import chain, unless_interrupted, without_frames
+from betfair_session.process.causes import chain, refused_tunnel, unless_interrupted, without_frames
 from betfair_session.process.threads import run_until
 
 from .answers import MAX_ANSWER_BYTES, Answer
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
     from betfair_session.certificates import Certificate
     from betfair_session.secret import Secret
 
-# http.client gives a proxy's status in this text and nowhere else.
-_TUNNEL = r"Tunnel connection failed: (\d{3})"
 _PROXY_ADVICE = {  # by its status
     "407": "put user and password into its URL, as in http://user:password@proxy:3128",
     "403": "let it allow this host, or reach the host without it (NO_PROXY, or `proxies`)",
@@ -208,9 +205,10 @@ def sends_once(session: Any, url: str) -> bool:  # noqa: ANN401 - a user's own, 
         return False
     kinds: Any = (requests.Session, OwnSession, HTTPAdapter, OwnAdapter)
     usual = {requests.Session.request, *(each.send for each in kinds)}
-    used = (session.request, session.send, (adapter := session.get_adapter(url)).send)
-    once = adapter.max_retries.total == 0
-    return once and usual.issuperset(getattr(each, "__func__", None) for each in used)
+    adapter = session.get_adapter(url)
+    used = (session.request, session.send, adapter.send)
+    unchanged = usual.issuperset(getattr(each, "__func__", None) for each in used)
+    return unchanged and adapter.max_retries.total == 0
 
 
 def blame_bundle(bundle: object, failure: Failure) -> Failure:
@@ -238,9 +236,8 @@ def failure_of(error: BaseException) -> Failure:
         )
         return Failure(detail, sent=False, reason="proxies")
     for cause in chain(error):
-        if isinstance(cause, OSError) and (refused := re.match(_TUNNEL, str(cause))):
-            status = refused[1]
-            reason = f"proxy-{status}" if status in {"403", "407"} else "proxy"
+        if status := refused_tunnel(cause):
+            reason = f"proxy-{status}" if status in _PROXY_ADVICE else "proxy"
             advice = _PROXY_ADVICE.get(status, "ask those who run it why it cannot reach this host")
             detail = f"a proxy answered {status} and made no connection; {advice}"
             return Failure(detail, sent=False, reason=reason)

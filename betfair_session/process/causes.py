@@ -60,6 +60,14 @@ def unless_interrupted(*kinds: type[E]) -> tuple[type[E], ...]:
     return () if error and interruption(error) else kinds
 
 
+def refused_tunnel(error: BaseException) -> str:
+    """Return the HTTP status with which a proxy made no connection, or "" for any other error."""
+    # http.client gives it in this text and nowhere else.
+    before, _, after = str(error).partition("Tunnel connection failed: ")
+    known = isinstance(error, OSError) and not before and after[:3].isdigit()
+    return after[:3] if known else ""
+
+
 def without_frames(send: Callable[[], T]) -> T:
     """Return what `send` returns; its error loses the frames below, whose locals hold a secret.
 

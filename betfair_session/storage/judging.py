@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.process import NamedTuple
-from betfair_session.process.causes import chain
+from betfair_session.process.causes import chain, refused_tunnel
 from betfair_session.process.threads import task_within
 
 from . import meanings
@@ -102,9 +102,9 @@ def _in_full(error: BaseException, text: str) -> Judgement | None:
     lacking = _lacking(error)
     if lacking:
         return Judgement("driver", Sent.NEVER, lacking)
-    tunnel = isinstance(error, OSError) and re.search(r"^Tunnel .*: (\d{3})", str(error))
-    if tunnel or "aiohttp:ClientHttpProxyError" in _names(error):
-        status = tunnel[1] if tunnel else getattr(error, "status", "?")
+    status = refused_tunnel(error)
+    if status or "aiohttp:ClientHttpProxyError" in _names(error):
+        status = status or getattr(error, "status", "?")
         told = f"a proxy answered {status} and made no connection"
         return Judgement("unreachable", Sent.UNCONNECTED, told)
     answer = _answer(error)
