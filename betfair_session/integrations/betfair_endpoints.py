@@ -109,7 +109,7 @@ class Sending(BaseEndpoint):
     def _renewing(self, guard: Any, send: Callable[[], T], orders: Any = ()) -> T:  # noqa: ANN401 - a session's stand-in
         """Send; an order is an operation and its customerRef, or "" for none."""
         # Some tools take a text's content from a frame, whatever its repr shows.
-        token, began = Secret(self.client.session_token or ""), now()
+        token = Secret(self.client.session_token or "")
         sent = orders_sent_for(self.client.shared_session)
         sending = sent.note(orders)
         try:
@@ -134,7 +134,7 @@ class Sending(BaseEndpoint):
                 run_until(soon, renew, may_log_in=True)
             raise rejection
         self.client.renew_token(token.reveal())
-        if orders and passed(began) >= ORDER_SECONDS:
+        if orders and passed(sending.at) >= ORDER_SECONDS:
             raise rejection
         sent.note(orders)
         return send()
