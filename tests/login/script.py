@@ -159,8 +159,8 @@ def blamed(lock: Lock, login_class: str, wait: float, at: float = 0.0, **fields:
     return lock._replace(state=locks.FAILED, login_class=login_class, **times, **fields)
 
 
-def release(lock: Lock, version: str = "L1", *, conditional: bool = True) -> do.WriteLock:
-    return do.WriteLock(lock, version, conditional)
+def release(lock: Lock, version: str = "L1") -> do.WriteLock:
+    return do.WriteLock(lock, version)
 
 
 def go_on(steps: Generator[Any, Any, do.Done | None], answer: object) -> Any:  # noqa: ANN401 - any effect
