@@ -63,9 +63,9 @@ def unless_interrupted(*kinds: type[E]) -> tuple[type[E], ...]:
 def refused_tunnel(error: BaseException) -> str:
     """Return the HTTP status with which a proxy made no connection, or "" for any other error."""
     # http.client gives it in this text and nowhere else.
-    before, _, after = str(error).partition("Tunnel connection failed: ")
-    known = isinstance(error, OSError) and not before and after[:3].isdigit()
-    return after[:3] if known else ""
+    text = str(error) if isinstance(error, OSError) else ""
+    before, _, after = text.partition("Tunnel connection failed: ")
+    return after[:3] if not before and after[:3].isdigit() else ""
 
 
 def without_frames(send: Callable[[], T]) -> T:
