@@ -25,12 +25,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
-    from typing import Literal, TypeAlias
+    from typing import Any, Literal, TypeAlias
 
-    # The words that the errors' docstrings list, so that type checkers find a mistyped one. Our own
-    # come from tables of texts, so the constructors take any.
+    # The words that the errors' docstrings list, so that type checkers find a mistyped one.
     # fmt: off
     CertificateReason: TypeAlias = Literal[
         "argument", "missing", "unreadable", "format", "damaged", "passphrase", "no-certificate",
@@ -72,7 +70,18 @@ __all__ = [
 
 
 class BetfairSessionError(Exception):
-    """The base of every error that this library raises."""
+    """The base of every error that this library raises.
+
+    The attributes of an error can be given by their names: `StoreError("no answer", key="token")`.
+    """
+
+    def __init__(self, message: str = "", **attributes: Any) -> None:  # noqa: ANN401
+        """Keep the message and the attributes."""
+        super().__init__(message)
+        for name, value in attributes.items():
+            if not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
+            setattr(self, name, value)
 
 
 class ConfigurationError(BetfairSessionError, ValueError):
@@ -83,10 +92,7 @@ class ConfigurationError(BetfairSessionError, ValueError):
             "BETFAIR_PASSWORD"; "" where only the message tells.
     """
 
-    def __init__(self, message: str = "", *, argument: str = "") -> None:
-        """Keep the message and what it is about."""
-        super().__init__(message)
-        self.argument = argument
+    argument: str = ""
 
 
 class CertificateError(ConfigurationError):
@@ -101,10 +107,7 @@ class CertificateError(ConfigurationError):
             be loaded), "exists" or "unwritable" (for new files that were to be written).
     """
 
-    def __init__(self, message: str = "", *, argument: str = "", reason: str = "argument") -> None:
-        """Keep the message and why."""
-        super().__init__(message, argument=argument)
-        self.reason: CertificateReason = reason  # type: ignore[assignment]
+    reason: CertificateReason = "argument"
 
 
 class NotATokenError(ConfigurationError):
@@ -124,19 +127,9 @@ class IdentityError(BetfairSessionError):
         status_code: the HTTP status of the answer, or None when there was no answer.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        endpoint: str | None = None,
-        host: str | None = None,
-        status_code: int | None = None,
-    ) -> None:
-        """Keep the message and where it happened."""
-        super().__init__(message)
-        self.endpoint: EndpointName | None = endpoint  # type: ignore[assignment]
-        self.host = host
-        self.status_code = status_code
+    endpoint: EndpointName | None = None
+    host: str | None = None
+    status_code: int | None = None
 
 
 class LoginRefused(IdentityError):
@@ -153,24 +146,10 @@ class LoginRefused(IdentityError):
             may explain.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: str = "",
-        login_class: str = "unknown",
-        not_before: datetime | None = None,
-        suspects: Mapping[str, str] | None = None,
-        endpoint: str | None = None,
-        host: str | None = None,
-        status_code: int | None = None,
-    ) -> None:
-        """Keep the message, Betfair's code and what it means."""
-        super().__init__(message, endpoint=endpoint, host=host, status_code=status_code)
-        self.status = status
-        self.login_class: LoginClass = login_class  # type: ignore[assignment]
-        self.not_before = not_before
-        self.suspects: dict[str, str] = dict(suspects or {})
+    status: str = ""
+    login_class: LoginClass = "unknown"
+    not_before: datetime | None = None
+    suspects: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
 
 
 class IdentityUnavailable(IdentityError):
@@ -208,21 +187,10 @@ class StoreError(BetfairSessionError):
         landed: False when nothing was changed, as far as the store says; else True.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        store: str = "",
-        key: str | None = None,
-        reason: str = "other",
-        landed: bool = False,
-    ) -> None:
-        """Keep the message and what was asked of which store."""
-        super().__init__(message)
-        self.store = store
-        self.key = key
-        self.reason: StoreReason = reason  # type: ignore[assignment]
-        self.landed = landed
+    store: str = ""
+    key: str | None = None
+    reason: StoreReason = "other"
+    landed: bool = False
 
 
 class StoreUnavailable(StoreError):
@@ -264,21 +232,10 @@ class ExchangeError(BetfairSessionError):
             out: then look before you repeat it.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        method: str = "",
-        code: str = "",
-        status_code: int | None = None,
-        landed: bool = False,
-    ) -> None:
-        """Keep the message and the outcome of the call."""
-        super().__init__(message)
-        self.method = method
-        self.code = code
-        self.status_code = status_code
-        self.landed = landed
+    method: str = ""
+    code: str = ""
+    status_code: int | None = None
+    landed: bool = False
 
 
 class LoginTimeout(BetfairSessionError):
@@ -290,13 +247,8 @@ class LoginTimeout(BetfairSessionError):
         since: when it took the lock (timezone-aware, UTC), or None.
     """
 
-    def __init__(
-        self, message: str, *, owner: str | None = None, since: datetime | None = None
-    ) -> None:
-        """Keep the message and who is logging in."""
-        super().__init__(message)
-        self.owner = owner
-        self.since = since
+    owner: str | None = None
+    since: datetime | None = None
 
 
 class LoginBrake(BetfairSessionError):
@@ -306,7 +258,4 @@ class LoginBrake(BetfairSessionError):
         not_before: when another login is allowed (timezone-aware, UTC), or None.
     """
 
-    def __init__(self, message: str, *, not_before: datetime | None = None) -> None:
-        """Keep the message and the time."""
-        super().__init__(message)
-        self.not_before = not_before
+    not_before: datetime | None = None

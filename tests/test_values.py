@@ -51,9 +51,13 @@ def test_the_errors_are_those_of_the_contract() -> None:
         for name in names.split():
             kind = getattr(betfair_session, name)
             assert kind.__bases__[0].__name__ == parent
-            error = kind("what happened")
-            assert not {"request", "response"} & {*vars(error)}
-            vars(error).update(dict.fromkeys([*vars(error), "more"], WHEN))
+            attributes = [each for base in kind.__mro__ for each in inspect.get_annotations(base)]
+            error = kind("what happened", **dict.fromkeys(attributes, WHEN))
+            error.more = WHEN
+            assert set(attributes) | {"more"} == {*vars(error)}
+            assert not {"request", "response"} & {*dir(error)}
+            with pytest.raises(TypeError):
+                kind("what happened", wat="a mistyped attribute")
             again = pickle.loads(pickle.dumps(error))
             assert (type(again), str(again), vars(again)) == (kind, str(error), vars(error))
 

@@ -80,12 +80,11 @@ class Errors(NamedTuple):
         then = moment(not_before)
         until = f"no other login is made before {in_words(not_before)}"
         if not lock.status:
-            error = IdentityUnavailable(
+            return IdentityUnavailable(
                 f"a login for the token {self.place} ended without a clear answer a moment ago; "
-                f"{until}"
+                f"{until}",
+                not_before=then,
             )
-            error.not_before = then
-            return error
         unlock = f"`session.unlock()` or {run('unlock', self.store, self.key)}"
         return LoginRefused(
             f"Betfair refused the last login for the token {self.place}: {lock.status}. This call "
@@ -115,8 +114,9 @@ class Errors(NamedTuple):
         if logout_error is not None:
             fate = f"its session could not be ended ({logout_error}) and lives until it expires"
         text = f"a new session token could not be written to {self.place}, and {fate}. {error}"
-        unwritten = StoreWriteError(text, store=self.store, key=self.key, reason=error.reason)
-        unwritten.logout_error = logout_error
+        unwritten = StoreWriteError(
+            text, store=self.store, key=self.key, reason=error.reason, logout_error=logout_error
+        )
         unwritten.__cause__ = error
         return unwritten
 

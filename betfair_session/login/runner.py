@@ -153,9 +153,8 @@ class Runner:
         if isinstance(effect, do.Wait):
             return None
         if isinstance(effect, do.Ask | do.LogIn | do.LogOut):
-            told = IdentityUnavailable("the call was interrupted")
-            told.sent = getattr(stop, "sent", not isinstance(stop, ImportError))
-            return told
+            sent = getattr(stop, "sent", not isinstance(stop, ImportError))
+            return IdentityUnavailable("the call was interrupted", sent=sent)
         landed = isinstance(effect, do.WriteLock | do.WriteToken)
         return StoreUnavailable("the call was interrupted", reason="timeout", landed=landed)
 
