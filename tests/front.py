@@ -123,15 +123,16 @@ def lasting() -> list[threading.Thread]:
 
 def joined(flight: SingleFlight[Any]) -> SimpleQueue[None]:
     """Return a queue that gets an entry for each caller that joins another's call from now on."""
-    callers, enter = SimpleQueue[None](), flight._enter
+    callers = SimpleQueue[None]()
 
-    def noted(mine: Any) -> Any:  # noqa: ANN401 - as it came
-        found = enter(mine)
-        if found is not mine:
-            callers.put(None)
-        return found
+    class Noted(dict[int, Any]):
+        def setdefault(self, key: int, default: Any = None) -> Any:  # noqa: ANN401 - as a dict's
+            found = super().setdefault(key, default)
+            if found is not default:
+                callers.put(None)
+            return found
 
-    vars(flight)["_enter"] = noted
+    flight._calls = Noted(flight._calls)
     return callers
 
 

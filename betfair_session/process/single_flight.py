@@ -35,14 +35,12 @@ class _Flight(Outcome[T]):
 
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
-        leader: the thread that does the work; None before it has begun.
         given_up: whether its caller had given up when it failed.
     """
 
-    def __init__(self, deadline: float, leader: int | None) -> None:
+    def __init__(self, deadline: float) -> None:
         super().__init__()
         self.deadline = deadline
-        self.leader = leader
         self.given_up = False
         self._began, self._seconds = clocks.now(), deadline - time.monotonic()
 
@@ -91,7 +89,7 @@ class SingleFlight(Generic[T]):
         """Forget the parent's call: its thread is not in the child."""
         # An atomic `setdefault` decides who leads, so that an interruption leaves no lock held.
         self._calls: dict[int, _Flight[T]] = {}
-        self._in_afterwards: dict[int, None] = {}  # an empty set takes three times the memory
+        self._at_work: dict[int, None] = {}  # by thread; an empty set takes three times the memory
 
     def join(
         self, work: Callable[[], T], *, deadline: float, task: bool = False, wait: bool = True
@@ -103,19 +101,23 @@ class SingleFlight(Generic[T]):
         waiting for another's work, or for more than a second for its own, which goes on. What
         `work` raised is raised for each caller, but a failure for lack of time only for a caller
         with no more time. LoginTimeout: another thread was not ready in time. ConfigurationError:
-        called from within `afterwards`, or by a signal handler that interrupted `work` in the same
-        thread. IdentityUnavailable: no thread can be started for a task.
+        this thread would wait for itself, as it does `work` or `afterwards`. IdentityUnavailable: no
+        thread can be started for a task.
 
         The end of the program must not cut a login off. So a task, whose work goes on for the other
         callers when it is cancelled, and a daemon thread leave the work to a thread for whose end
         Python waits.
         """
         while True:
-            mine: _Flight[T] = _Flight(deadline, None if task else threading.get_ident())
+            mine: _Flight[T] = _Flight(deadline)
+            if threading.get_ident() in self._at_work and (wait or not self._calls):
+                raise ConfigurationError(
+                    "an event hook, or a signal handler that interrupts the work for a token, must "
+                    "not ask the same handle for one"
+                )
             try:
-                call = self._enter(mine)
-                here = wait and not (task or threading.current_thread().daemon)
-                working = self._lead(mine, work, here=here) if call is mine else None
+                call = self._calls.setdefault(0, mine)
+                working = self._lead(mine, work, task=task, wait=wait) if call is mine else None
             except BaseException as why:  # an interruption may come between any two steps
                 self._leave(mine, error=KeyboardInterrupt())
                 if wait or not isinstance(why, IdentityUnavailable):
@@ -125,43 +127,35 @@ class SingleFlight(Generic[T]):
                 # One's own work keeps to the deadline by itself.
                 yield mine, None if wait else min(deadline, time.monotonic() + _PATIENCE_SECONDS)
                 if not mine.done():
-                    mine.leader = None  # this thread does not lead, and may ask again
                     return None
                 yield working, time.monotonic() + _PATIENCE_SECONDS  # for `afterwards`
             if call is mine:
                 return mine.result(), True
             if not wait:
                 return None
-            if not task and call.leader == mine.leader:
-                raise ConfigurationError(
-                    "a signal handler must not ask for the token that its own thread is getting"
-                )
             yield call, min(deadline, time.monotonic() + clocks.left())
             found = call.for_another(deadline)
             if found:
                 return found
 
-    def _enter(self, mine: _Flight[T]) -> _Flight[T]:
-        """Return the call under way; start `mine` if there is none."""
-        if threading.get_ident() in self._in_afterwards:
-            raise ConfigurationError("an event hook must not ask the same handle for a token")
-        return self._calls.setdefault(0, mine)
-
-    def _lead(self, call: _Flight[T], work: Callable[[], T], *, here: bool) -> Outcome[None] | None:
+    def _lead(
+        self, call: _Flight[T], work: Callable[[], T], *, task: bool, wait: bool
+    ) -> Outcome[None] | None:
         """Do the work in this thread, or begin it in one of its own, if there is one."""
-        if not here:
+        if task or not wait or threading.current_thread().daemon:
             try:
                 # Not a loop's own executor: that may be full of calls that wait for this one.
                 return _begin_lasting(partial(self._work, call, partial(while_wanted, work, call)))
             except IdentityUnavailable:
-                if call.leader is None:  # a task: it must not block its loop
+                if task:  # it must not block its loop
                     raise
         self._work(call, work)
         return None
 
     def _work(self, call: _Flight[T], work: Callable[[], T]) -> None:
-        me = call.leader = threading.get_ident()
+        me = threading.get_ident()
         try:
+            self._at_work[me] = None
             try:
                 result = work()
             except BaseException as error:  # noqa: BLE001 - result() raises it
@@ -170,11 +164,10 @@ class SingleFlight(Generic[T]):
             else:
                 self._leave(call, result)
             if self._afterwards:
-                self._in_afterwards[me] = None
                 with clocks.bounded(lambda: math.inf):  # what it starts may outlive the caller
                     self._afterwards()
         finally:
-            self._in_afterwards.pop(me, None)
+            self._at_work.pop(me, None)
             self._leave(call, error=KeyboardInterrupt())  # it may have cut this short
 
     def _leave(
