@@ -118,6 +118,21 @@ def test_no_imports_lead_back_to_where_they_began() -> None:
     TopologicalSorter(targets).prepare()  # CycleError names a circle
 
 
+def test_errors_are_only_given_attributes_that_they_have() -> None:
+    """Their constructor takes any, so no type checker sees a mistyped one on a rare path."""
+    given = [
+        (call.func.id, attribute.arg)
+        for path in PACKAGE.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+        for attribute in call.keywords
+        if call.func.id in exceptions.__all__ and attribute.arg
+    ]
+    assert len(given) > 50
+    unknown = [(kind, name) for kind, name in given if not hasattr(getattr(exceptions, kind), name)]
+    assert unknown == []
+
+
 def test_what_a_store_imports_can_be_seen() -> None:
     """PyInstaller and its like pack only what a statement imports, wherever that stands."""
     seen = {target.partition(".")[0] for _, target in imports("")}
