@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as Directory
 from typing import Any
 
+from front import arguments
 from rare_servers.proxy import Proxy, Rule
 from secrets_shown import everything_in
 from servers.objects import Bucket
@@ -45,15 +46,7 @@ class Client(IdentityClient):
     """The real client; it counts its logins and keeps their tokens."""
 
     def __init__(self, site: Site, path: Path, timeout: float) -> None:
-        sandbox = site.sandbox
-        super().__init__(
-            sandbox.app_key,
-            certificate=sandbox.certificate,
-            identity_url=sandbox.identity_url,
-            identity_cert_url=sandbox.identity_cert_url,
-            verify=sandbox.ca_bundle,
-            timeout=timeout,
-        )
+        super().__init__(**arguments(site.sandbox), timeout=timeout)
         self._site, self._path = site, path
         self.logins = 0
         self.made: list[str] = []

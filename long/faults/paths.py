@@ -5,7 +5,6 @@ Each path through it says what a call finds, and what others do meanwhile.
 
 from __future__ import annotations
 
-import json
 import secrets
 from base64 import b64encode
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path as Directory
 from typing import Any, NamedTuple
 
 from rare_servers.proxy import Fault
+from servers.cloudlike_wire import Says, refusal
 from servers.script import Answer
 from storage.places import LocalPlace, Place
 
@@ -189,30 +189,8 @@ _GCS = {403: "forbidden", 412: "conditionNotMet", 429: "rateLimitExceeded"}
 _GCS |= {500: "internalError", 502: "backendError", 503: "backendError"}
 _AZURE = {403: "AuthorizationFailure", 409: "BlobAlreadyExists", 412: "ConditionNotMet"}
 _AZURE |= {429: "TooManyRequests", 500: "InternalError", 502: "BadGateway", 503: "ServerBusy"}
+_WORDS = {"s3": _S3, "gcs": _GCS, "azure": _AZURE}
 _PAGE = b"<!DOCTYPE html><html><body><h1>Sorry</h1><p>token=abc</p></body></html>"
-
-
-def _s3(status: int, code: str) -> Answer:
-    text = f"<Error><Code>{code}</Code><Message>scripted</Message><RequestId>1</RequestId></Error>"
-    return Answer(status, text.encode(), {"Content-Type": "application/xml"})
-
-
-def _gcs(status: int, code: str) -> Answer:
-    detail = {"message": "scripted", "domain": "global", "reason": code}
-    body = {"error": {"code": status, "message": "scripted", "errors": [detail]}}
-    return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
-
-
-def _azure(status: int, code: str) -> Answer:
-    answer = _s3(status, code)
-    return Answer(status, answer.body, {**answer.headers, "x-ms-error-code": code})
-
-
-_WORDS: dict[str, tuple[Callable[[int, str], Answer], dict[int, str]]] = {
-    "gcs": (_gcs, _GCS),
-    "azure": (_azure, _AZURE),
-}
-"""How a cloud refuses, where that is not S3's way."""
 
 
 def at_betfair() -> list[Way]:
@@ -222,7 +200,11 @@ def at_betfair() -> list[Way]:
 
 def at_store(kind: str) -> list[Way]:
     """Return all ways for a store, each for one request."""
-    say, codes = _WORDS.get(kind, (_s3, _S3))
+    cloud = kind if kind in _WORDS else "s3"
+    refusals = [
+        (status, refusal(cloud, Says(status, code), by_json=cloud == "gcs"))
+        for status, code in _WORDS[cloud].items()
+    ]
     # To a store reached by http, an emulator of Google's, a bare 404 is one of its own.
     pages = (200, 403, 503) if kind == "gcs" else (200, 403, 404, 503)
     html = {"Content-Type": "text/html"}
@@ -235,10 +217,7 @@ def at_store(kind: str) -> list[Way]:
         Way("held, lands afterwards", "hold", doubtful=True),
         Way("held, lands after the healing", "hold", doubtful=True, late=True),
         Way("landed, never answered", "hold-answer", doubtful=True),
-        *(
-            Way(f"{status} {code}", say(status, code), doubtful=status >= 500)
-            for status, code in codes.items()
-        ),
+        *(Way(f"refusal {each}", said, doubtful=each >= 500) for each, said in refusals),
         # It may come from something in front of the store that did not wait.
         *(Way(f"{each} page", Answer(each, _PAGE, html), doubtful=True) for each in pages),
     ]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
-import select
-import socket
 import ssl
 import threading
 import time
 from pathlib import Path
 
 import trustme
+from servers.listeners import pass_on
 from servers.process import HOST
 from servers.script import Answer, Exchange
 from servers.web import Listener
@@ -75,10 +74,10 @@ class Outside:
         self._services.close()
 
     def _near(self, exchange: Exchange) -> bytes | None:
-        """Be the proxy, Google's metadata server, and the identity endpoint of App Service."""
+        """Be the proxy to this server, Google's metadata server, and App Service's identity."""
         path, headers = exchange.path, exchange.headers
         if exchange.method == "CONNECT":
-            self._tunnel(exchange.connection)
+            pass_on(self._proxy, exchange.connection, self._services.port)
             return None
         if path == _IDENTITY and headers.get("x-identity-header") == _IDENTITY_HEADER:
             audience, soon = exchange.query["resource"], str(int(time.time()) + 3600)
@@ -93,18 +92,6 @@ class Outside:
             "/": "",
         }
         return _said(texts[path]) if path in texts else _said({"error": path}, 404)
-
-    def _tunnel(self, client: socket.socket) -> None:
-        """Tunnel to this server, whichever service was named, until one side ends it."""
-        with socket.create_connection((HOST, self._services.server_address[1])) as service:
-            client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            other = {client: service, service: client}
-            while True:
-                for end in select.select(list(other), [], [])[0]:
-                    data = end.recv(65536)
-                    if not data:
-                        return
-                    other[end].sendall(data)
 
     def _serve(self, exchange: Exchange) -> bytes:
         """Answer as the service that was asked for."""

@@ -132,11 +132,17 @@ def said(kind: str, exchange: Exchange, order: Order, outcome: Outcome) -> Answe
 
 
 def _refusal(kind: str, exchange: Exchange, says: Says) -> Answer:
+    by_json = in_json(kind, exchange)
+    if by_json and exchange.query.get("alt") == "media" and says.status == 404:
+        page = {"Content-Type": "text/html; charset=UTF-8"}
+        return Answer(says.status, says.message.encode(), page)
+    return refusal(kind, says, by_json=by_json)
+
+
+def refusal(kind: str, says: Says, *, by_json: bool) -> Answer:
+    """Put a refusal in a cloud's own form; Google has one in JSON and one in XML."""
     status, code, message = says
-    json_too = in_json(kind, exchange)
-    if json_too and exchange.query.get("alt") == "media" and status == 404:
-        return Answer(status, message.encode(), {"Content-Type": "text/html; charset=UTF-8"})
-    if json_too:
+    if by_json:
         detail = {"message": message, "domain": "global", "reason": code}
         error = {"error": {"code": status, "message": message, "errors": [detail]}}
         return Answer(status, json.dumps(error).encode(), {"Content-Type": "application/json"})

@@ -138,7 +138,11 @@ def tunnel(listener: Listener, connection: socket.socket, port: int = 0) -> None
     if method != b"CONNECT":
         connection.sendall(b"HTTP/1.1 405 Only CONNECT\r\nContent-Length: 0\r\n\r\n")
         return
-    port = port or int(target.rpartition(b":")[2])
+    pass_on(listener, connection, port or int(target.rpartition(b":")[2]))
+
+
+def pass_on(listener: Listener, connection: socket.socket, port: int) -> None:
+    """Say that a tunnel is open, and pass on what either side sends until one ends it."""
     with socket.create_connection((HOST, port), timeout=_SECONDS) as upstream:
         connection.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
         ends = {connection: upstream, upstream: connection}
