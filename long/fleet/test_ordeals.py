@@ -158,27 +158,6 @@ def after_a_kill_inside(ordeal: Ordeal) -> list[str]:
     return [f"{ordeal}: {what}" for what, fine in checks.items() if not fine]
 
 
-def test_a_holder_killed_around_the_login_leaks_one_session(
-    scene_on: Callable[[str], Scene],
-) -> None:
-    """The request is out, or answered: the next wins."""
-    main = scene_on("seaweed")
-    scenes = [main.aside(number) for number in range(2)]
-    for scene, stage in zip(scenes, ("before", "after"), strict=True):
-        main.sandbox.hold("certlogin", stage)
-        with Crowd([scene.job(warm=True)]) as victim:
-            victim.go()
-            main.sandbox.wait_for("certlogin")
-        main.sandbox.release("certlogin")
-    before = main.logins()
-    outcomes = run_crowd([scene.heir() for scene in scenes])
-    outcomes += run_crowd([scene.job(warm=True) for scene in scenes])
-    assert [outcome.token for outcome in outcomes] == [scene.stored() for scene in scenes] * 2
-    assert main.logins() == before + 2
-    assert [len(scene.live()) for scene in scenes] == [2, 2]
-    assert [scene.live()[-1] for scene in scenes] == [scene.stored() for scene in scenes]
-
-
 def after_a_thaw(ordeal: Ordeal, stored: str, thawed: Outcome) -> list[str]:
     """Return what is wrong after a process was frozen, others came, and it went on."""
     scene = ordeal.scene
