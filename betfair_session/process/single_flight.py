@@ -101,7 +101,7 @@ class SingleFlight(Generic[T]):
         waiting for another's work, or for more than a second for its own, which goes on. What
         `work` raised is raised for each caller, but a failure for lack of time only for a caller
         with no more time. LoginTimeout: another thread was not ready in time. ConfigurationError:
-        this thread would wait for itself, as it does `work` or `afterwards`. IdentityUnavailable: no
+        this thread does `work` or `afterwards`, and would wait for itself. IdentityUnavailable: no
         thread can be started for a task.
 
         The end of the program must not cut a login off. So a task, whose work goes on for the other
