@@ -280,7 +280,10 @@ class CloudStore(TokenStore):
 
         single = self.single or self._theirs is None
         operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
-        return attempt(operation, work_again)
+        try:
+            return attempt(operation, work_again)
+        finally:
+            driver = None  # an error holds this frame for as long as it is kept itself
 
     @abstractmethod
     def _request(self, target: Target, send: Callable[..., MaybeAsync[T]], *given: object) -> T:

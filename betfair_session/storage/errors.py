@@ -147,10 +147,7 @@ def attempt(
         del foreign  # a traceback would keep it
     if theirs:
         theirs.__context__ = None  # it may be a driver's error, which holds the request
-    try:
-        raise raised
-    finally:
-        del raised, theirs  # its traceback holds this frame, and so the driver
+    raise raised
 
 
 def contained(work: Callable[[], T]) -> T:
