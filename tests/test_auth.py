@@ -28,6 +28,7 @@ from betfair_session import (
     Session,
     SessionManager,
     SessionRejected,
+    StoreError,
 )
 from betfair_session.exchange import auth as auth_module
 from betfair_session.sandbox import Sandbox
@@ -213,6 +214,17 @@ def test_a_sending_that_is_forgotten_takes_no_other_along(hands: HandClocks) -> 
         hands.go(1)
         sent.note([("placeOrders", f"{number} {each}") for each in range(20)])
     assert len(sent._sent) == 120 * 20
+
+
+@pytest.mark.parametrize("kind", [StoreError, ExchangeError])
+def test_a_write_of_the_token_that_may_have_landed_is_no_order(
+    kind: type[StoreError | ExchangeError],
+) -> None:
+    """The order was not sent, as there was no session for it."""
+    sent, bet = auth_module.SentOrders(), ("placeOrders", "mine")
+    with pytest.raises(kind), sent.sending([bet]):
+        raise kind("no answer", landed=True)
+    assert sent.note([bet]).repeated == (kind is ExchangeError)
 
 
 @pytest.mark.parametrize("late", [False, True])

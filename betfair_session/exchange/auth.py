@@ -19,7 +19,7 @@ from requests.auth import AuthBase
 from betfair_session.arguments import checked_flag, checked_handle, refuse
 from betfair_session.betfair.answers import decoded
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
-from betfair_session.exceptions import BetfairSessionError, SessionRejected
+from betfair_session.exceptions import BetfairSessionError, ExchangeError, SessionRejected
 from betfair_session.process import ForkSafeLock, NamedTuple, clocks
 from betfair_session.secret import Secret, SecretHeader
 
@@ -124,7 +124,7 @@ class SentOrders:
         try:
             yield noted
         except BetfairSessionError as error:
-            if not getattr(error, "landed", False):
+            if not (isinstance(error, ExchangeError) and error.landed):  # a store's is of its write
                 self.forget(noted)
             raise
 
