@@ -72,6 +72,11 @@ def seconds_of(date: str | datetime | None) -> float | None:
     return date.timestamp() if date else None
 
 
+def version_of(content: bytes) -> str:
+    """Return a version where the store has none: a hash that only this process can compare."""
+    return str(hash(content))
+
+
 class VersionConflict(StoreError):
     """The condition of a write did not hold, or the write met a concurrent one.
 

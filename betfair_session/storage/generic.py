@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import re
-from functools import partial
-from posixpath import normpath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.process import ForkSafeLock
-from betfair_session.process.causes import interruption
+from betfair_session.process.causes import unless_interrupted
 from betfair_session.process.threads import Once, run_until
 from betfair_session.secret import SecretBytes
 
-from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
+from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, version_of
 from .errors import Operation, attempt, contained, verb_of
+from .judging import judge
+from .meanings import NO_FILE, Known, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,17 +65,13 @@ class GenericStore(TokenStore):
                 directory = path.rpartition("/")[0]
                 try:
                     filesystem.pipe_file(path, content)
-                except Exception as error:
-                    # Under any name: some drivers write a temporary file first, and rename it.
-                    if not _is_missing(error, None, lambda: not filesystem.isdir(directory)):
+                except unless_interrupted(Exception) as error:
+                    # Drivers have many words for a missing directory, and for a missing file.
+                    if judge(error).sent is not Sent.ANSWERED or filesystem.isdir(directory):
                         raise
-                    try:
-                        filesystem.makedirs(directory, exist_ok=True)
-                        filesystem.pipe_file(path, content)
-                    except Exception as again:
-                        _is_missing(again, path)  # raises if it is a file that the driver needs
-                        raise
-                return _version(content)
+                    filesystem.makedirs(directory, exist_ok=True)
+                    filesystem.pipe_file(path, content)
+                return version_of(content)
 
         return self._run(put, verb_of(expect), key, deadline)
 
@@ -88,11 +81,10 @@ class GenericStore(TokenStore):
         def delete() -> None:
             with self._lock.mine():
                 self._check(key, expect)
-                path = f"{self._root}/{key}"
                 try:
-                    self._opened().rm_file(path)
-                except Exception as error:
-                    if not _is_missing(error, path, lambda: self._read(key) is None):
+                    self._opened().rm_file(f"{self._root}/{key}")
+                except unless_interrupted(Exception) as error:
+                    if judge(error).sent is not Sent.ANSWERED or self._read(key):
                         raise
 
         self._run(delete, "delete", key, deadline)
@@ -106,24 +98,34 @@ class GenericStore(TokenStore):
     def _read(self, key: str) -> StoredObject | None:
         path = f"{self._root}/{key}"
         # Twice: some drivers, such as fsspec's ftp, call a file missing when the connection broke.
-        for _ in range(2):
+        for again in (True, False):
             filesystem = self._opened()
-            filesystem.invalidate_cache()  # some drivers read from a cached listing
             try:
                 content: bytes = filesystem.cat_file(path, start=0, end=MAX_READ + 1)
-            except OSError as error:
-                if not _is_missing(error, path):
+            except unless_interrupted(OSError) as error:
+                if not _tells_missing(error):
+                    raise
+                if _is_missing(filesystem, path):
+                    return None
+                if not again:
                     raise
             else:
                 content = content[: MAX_READ + 1]  # some drivers ignore the range
-                return StoredObject(SecretBytes(content), _version(content))
-        return None
+                break
+        return StoredObject(SecretBytes(content), version_of(content))
 
     def _run(self, work: Callable[[], T], verb: str, key: str, deadline: float) -> T:
         lock = self._lock
+
+        def apart() -> T:
+            try:
+                return contained(work)
+            except unless_interrupted(FileNotFoundError) as error:  # another one than the object
+                raise Known(f"{type(error).__name__}: {error}", *NO_FILE) from error
+
         try:
             operation = Operation(verb, self.label, key, single=False)
-            return attempt(operation, lambda: run_until(deadline, partial(contained, work)))
+            return attempt(operation, lambda: run_until(deadline, apart))
         except StoreError as error:
             if error.reason in {"timeout", "unreachable"} and self._lock is lock:
                 # An abandoned thread may never release it. From here on its write may overlap with
@@ -134,9 +136,10 @@ class GenericStore(TokenStore):
             raise
 
     def _opened(self) -> Any:  # noqa: ANN401 - fsspec is untyped
-        # An operation of its own: a missing key file is not a missing object.
         opening = Operation("reopen" if self._ours.again else "open", self.label, cloud=True)
-        return attempt(opening, lambda: self._ours.get(self._open, deadline=None))
+        filesystem = attempt(opening, lambda: self._ours.get(self._open, deadline=None))
+        filesystem.invalidate_cache()  # some drivers read from a cached listing
+        return filesystem
 
     def _open(self) -> Any:  # noqa: ANN401 - fsspec is untyped
         if self._reopen is None:
@@ -160,50 +163,26 @@ class MemoryStore(GenericStore):
         return attempt(Operation(verb, self.label, key), work)
 
 
-def _is_missing(
-    error: Exception, path: str | None, look: Callable[[], bool] = lambda: False
-) -> bool:
-    """Return whether an error says "no such file", or is a refusal and `look` finds no such file.
+def _tells_missing(error: OSError) -> bool:
+    """Return whether an error says "no such file"; smbprotocol's has a class of its own."""
+    return isinstance(error, FileNotFoundError) or error.errno == errno.ENOENT
 
-    smbprotocol's error for it is of a class of its own, and ftplib's is that of other refusals.
-    A missing file that is neither at `path`, if that is given, nor above it is one that the driver
-    needs.
+
+def _is_missing(filesystem: Any, path: str) -> bool:  # noqa: ANN401 - fsspec is untyped
+    """Return whether a listing lacks a file: the one of the nearest directory above that is there.
+
+    An error alone may speak of another file that is missing, such as one with the driver's
+    credentials. Some drivers list names in lower case.
     """
-    from .judging import judge
-    from .meanings import NO_FILE, Known, Sent, clean
-
-    if interruption(error):  # fsspec's memory is asked in the caller's own thread
-        return False
-    if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.ENOENT:
-        name = getattr(error, "filename", None)
-        if path and isinstance(name, str) and not _leads_to(name, path):
-            raise Known(f"{type(error).__name__}: {clean(error)}", *NO_FILE) from error
-        return True
-    return judge(error).sent is Sent.ANSWERED and look()
-
-
-def _leads_to(name: str, path: str) -> bool:
-    """Return whether a driver's name for a file may mean `path` or a directory above it.
-
-    It may lack the first parts of the path, or have others in their place: a host, or a root of the
-    driver's own. So only the last two are compared, or one if there are no more.
-    """
-    parts = _parts(path)
-    mine = [parts[:end] for end in range(1, len(parts) + 1)]
-    for named in (_parts(name), _parts(unquote(name))):
-        counts = [(min(2, len(named), len(each)), each) for each in mine]
-        if not named or any(named[-count:] == each[-count:] for count, each in counts):
-            return True
-    return False
-
-
-def _parts(path: str) -> list[str]:
-    """Return a path's parts, or those of a URL after its host; some drivers lower their case.
-
-    Without "." and "..", in whose place an absolute path has other parts.
-    """
-    path = normpath(re.sub(r"^[^/]+://[^/]*", "", path.replace("\\", "/")))
-    return [part for part in path.casefold().split("/") if part not in {"", ".", ".."}]
+    directory, _, name = path.rpartition("/")
+    try:
+        listed: list[str] = filesystem.ls(directory or "/", detail=False)
+    except unless_interrupted(OSError) as error:
+        if not (directory and _tells_missing(error)):
+            raise
+        return _is_missing(filesystem, directory)
+    names = {each.rstrip("/").rpartition("/")[2].casefold() for each in listed}
+    return name.casefold() not in names
 
 
 def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
@@ -214,7 +193,3 @@ def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
     with contextlib.suppress(RuntimeError):  # the filesystem was made before a fork
         if filesystem.loop is not None:
             leave_at_fork(filesystem.loop)
-
-
-def _version(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

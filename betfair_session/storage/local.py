@@ -32,7 +32,7 @@ from betfair_session.process.threads import NoThreadError, Outcome, OutOfTime, O
 from betfair_session.secret import SecretBytes
 
 from . import local_files as files
-from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
+from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, version_of
 from .errors import Operation, attempt, verb_of
 from .location import LOCK_SUFFIX
 
@@ -125,7 +125,7 @@ class LocalStore(TokenStore):
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Rename a finished temporary file into place; see the module and TokenStore.put."""
-        version = _version(content)
+        version = version_of(content)
 
         def work() -> str:
             if expect == version:
@@ -256,7 +256,7 @@ class LocalStore(TokenStore):
                 if status.st_mode & self._foreign_rights:
                     self._check_rights(path, status)
                 content = file.read(MAX_READ + 1)
-                self._near, version = key, _version(content)
+                self._near, version = key, version_of(content)
                 if version == renew:
                     # Windows needs the path, which is safe: an open file cannot be replaced there.
                     os.utime(file.fileno() if os.utime in os.supports_fd else path)
@@ -289,11 +289,6 @@ class LocalStore(TokenStore):
         if found:
             message = f"{key!r} in {self.label} cannot be replaced: {path} {found[1]}"
             raise StoreWriteError(message, store=self.label, key=key, reason=found[0]) from None
-
-
-def _version(content: bytes) -> str:
-    """Return a version: a hash with this process's key, so only this process can compare it."""
-    return str(hash(content))
 
 
 def _without_waiting(path: str, flags: int) -> int:
