@@ -20,9 +20,8 @@ _UPLOAD = (
     "upload the .crt under My Account, Security, Automated Betting Program Access, and log in with "
     "that same file and its key"
 )
+_MOVE = "Set `jurisdiction` or BETFAIR_JURISDICTION"
 _SITE = "log in to the Betfair website with this account"
-_TERMS = f"The latest terms have not been accepted: {_SITE} and accept them."
-_TWO_STEP = "The account has two-step login: give the code as well."
 
 _CLASS_HINTS = {
     "credentials": "Check the username, the password and, with two-step login, the code.",
@@ -34,8 +33,7 @@ _CLASS_HINTS = {
         "(check the cloud region, proxy or VPN)."
     ),
     "jurisdiction": (
-        "The account belongs to another Betfair domain: set `jurisdiction` or BETFAIR_JURISDICTION "
-        "to the one in which it was opened."
+        f"{_MOVE} to the one in which the account was opened: it belongs to another Betfair domain."
     ),
     "ban": (
         "Too many logins: wait 20 minutes without trying. Existing sessions stay valid, so keep "
@@ -52,132 +50,91 @@ _CLASS_HINTS = {
     ),
 }
 
-# Every code by its class, with its hint; an empty hint stands for that of the class.
-CODES: dict[str, dict[str, str]] = {
-    "credentials": {
-        "INVALID_USERNAME_OR_PASSWORD": (
-            "Check the username and password, and do not retry: repeated wrong passwords lock the "
-            "account."
-        ),
-        "EMAIL_LOGIN_NOT_ALLOWED": "Use the account's username instead of its email address.",
-        "MULTIPLE_USERS_WITH_SAME_CREDENTIAL": (
-            "More than one account has these credentials: use the account's username, not its "
-            "email address."
-        ),
-        "STRONG_CODE_FAIL": "The two-step code was wrong or had expired: use a fresh one.",
-        "MULTI_FACTOR_AUTHENTICATION_REQUIRED": _TWO_STEP,
-        "STRONG_AUTH_CODE_REQUIRED": _TWO_STEP,
-        "INVALID_PIN": "The PIN was wrong: check it before trying again.",
-    },
-    "account": {
-        "ACCOUNT_NOW_LOCKED": (
-            "Too many wrong passwords have just locked the account: stop trying, reset the "
-            "password on the website and correct it everywhere it is stored."
-        ),
-        "ACCOUNT_ALREADY_LOCKED": (
-            "The account is locked: reset the password on the website or contact Betfair, then "
-            "correct it everywhere it is stored."
-        ),
-        "DUPLICATE_CARDS": "One payment card is on more than one account: contact Betfair.",
-        "SECURITY_QUESTION_WRONG_3X": "",
-        "KYC_SUSPEND": (
-            "The account is suspended until its holder's identity is proven: send Betfair the "
-            "documents it asks for."
-        ),
-        "SUSPENDED": "",
-        "CLOSED": "The account is closed: contact Betfair, or use another account.",
-        "SELF_EXCLUDED": (
-            "The account holder has self-excluded: no login is possible until that ends."
-        ),
-        "TRADING_MASTER": "A trading master account cannot log in here: use a sub-account.",
-        "TRADING_MASTER_SUSPENDED": "",
-        "AGENT_CLIENT_MASTER": "An agent client master cannot log in here: use a client account.",
-        "AGENT_CLIENT_MASTER_SUSPENDED": "",
-    },
-    "action": {
-        "PENDING_AUTH": f"The account is not yet confirmed: {_SITE} and finish what is pending.",
-        "TELBET_TERMS_CONDITIONS_NA": (
-            f"The telephone betting terms have not been accepted: {_SITE} and accept them."
-        ),
-        "DANISH_AUTHORIZATION_REQUIRED": (
-            f"Denmark's authorization is missing: {_SITE} and grant it."
-        ),
-        "SPAIN_MIGRATION_REQUIRED": f"The account has to move to betfair.es: {_SITE} to do it.",
-        "DENMARK_MIGRATION_REQUIRED": "",
-        "ITALY_MIGRATION_REQUIRED": f"The account has to move to betfair.it: {_SITE} to do it.",
-        "MIGRATION_REQUIRED": f"The account has to move to another domain: {_SITE} to do it.",
-        "SPANISH_TERMS_ACCEPTANCE_REQUIRED": (
-            "Spain's latest terms have not been accepted: log in to betfair.es and accept them."
-        ),
-        "ITALIAN_CONTRACT_ACCEPTANCE_REQUIRED": (
-            "Italy's latest contract has not been accepted: log in to betfair.it and accept it."
-        ),
-        "ITALIAN_PROFILING_ACCEPTANCE_REQUIRED": (
-            "The choice about profiling has not been made: log in to betfair.it and make it."
-        ),
-        "INTERNATIONAL_TERMS_ACCEPTANCE_REQUIRED": _TERMS,
-        "TERMS_AND_CONDITIONS": _TERMS,
-        "CHANGE_PASSWORD_REQUIRED": (
-            "The password has to be changed: do it on the website, then correct it everywhere it "
-            "is stored."
-        ),
-        "ACCOUNT_PENDING_PASSWORD_CHANGE": (
-            "A password reset was begun but not finished: finish it on the website, then correct "
-            "the password everywhere it is stored."
-        ),
-        "PERSONAL_MESSAGE_REQUIRED": f"A message waits to be read: {_SITE} and read it.",
-        "SWEDEN_NATIONAL_IDENTIFIER_REQUIRED": (
-            f"The Swedish personal number is missing: {_SITE} and enter it."
-        ),
-        "SWEDEN_BANK_ID_VERIFICATION_REQUIRED": (
-            f"The account has to be verified with BankID: {_SITE} and verify it."
-        ),
-        "ACTIONS_REQUIRED": "",
-        "CONTACT_VERIFICATION_REQUIRED": (
-            f"The email address or telephone number is not verified: {_SITE} and verify it."
-        ),
-        "UNRECOGNIZED_DEVICE": (
-            f"Betfair does not know this machine: {_SITE} from it and confirm it."
-        ),
-    },
-    "certificate": {"CERT_AUTH_REQUIRED": ""},
-    "location": {
-        "NOT_AUTHORIZED_BY_REGULATOR_DK": (
-            "Denmark's regulator does not let this account bet from here: contact Betfair."
-        ),
-        "NOT_AUTHORIZED_BY_REGULATOR_IT": (
-            "Italy's regulator does not let this account bet from here: contact Betfair."
-        ),
-        "SECURITY_RESTRICTED_LOCATION": "",
-        "BETTING_RESTRICTED_LOCATION": "",
-    },
-    "jurisdiction": {
-        "AUTHORIZED_ONLY_FOR_DOMAIN": "",
-        "AUTHORIZED_ONLY_FOR_DOMAIN_ES": 'Set `jurisdiction` or BETFAIR_JURISDICTION to "spain".',
-        "AUTHORIZED_ONLY_FOR_DOMAIN_RO": 'Set `jurisdiction` or BETFAIR_JURISDICTION to "romania".',
-        "AUTHORIZED_ONLY_FOR_DOMAIN_SE": 'Set `jurisdiction` or BETFAIR_JURISDICTION to "sweden".',
-        "NOT_AUTHORIZED_FOR_DOMAIN_COM": "",
-        "NOT_AUTHORIZED_FOR_DOMAIN_ES": "",
-        "NOT_AUTHORIZED_FOR_DOMAIN_IT": "",
-        "NOT_AUTHORIZED_FOR_DOMAIN_RO": "",
-    },
-    "ban": {"TEMPORARY_BAN_TOO_MANY_REQUESTS": ""},
-    "temporary": {
-        "INVALID_CONNECTIVITY_TO_REGULATOR_DK": (
-            "Betfair cannot reach Denmark's regulator at the moment: try again later."
-        ),
-        "INVALID_CONNECTIVITY_TO_REGULATOR_IT": (
-            "Betfair cannot reach Italy's regulator at the moment: try again later."
-        ),
-        "INTERNAL_ERROR": "",
-    },
-    "request": {
-        "INPUT_VALIDATION_ERROR": "",
-        "FORBIDDEN": (
-            "Betfair does not allow this request: check the app key, and that the login is meant "
-            "for this host and account."
-        ),
-    },
+# fmt: off
+CODES = {
+    "credentials": (
+        "INVALID_USERNAME_OR_PASSWORD", "EMAIL_LOGIN_NOT_ALLOWED",
+        "MULTIPLE_USERS_WITH_SAME_CREDENTIAL", "STRONG_CODE_FAIL",
+        "MULTI_FACTOR_AUTHENTICATION_REQUIRED", "STRONG_AUTH_CODE_REQUIRED", "INVALID_PIN",
+    ),
+    "account": (
+        "ACCOUNT_NOW_LOCKED", "ACCOUNT_ALREADY_LOCKED", "DUPLICATE_CARDS",
+        "SECURITY_QUESTION_WRONG_3X", "KYC_SUSPEND", "SUSPENDED", "CLOSED", "SELF_EXCLUDED",
+        "TRADING_MASTER", "TRADING_MASTER_SUSPENDED", "AGENT_CLIENT_MASTER",
+        "AGENT_CLIENT_MASTER_SUSPENDED",
+    ),
+    "action": (
+        "PENDING_AUTH", "TELBET_TERMS_CONDITIONS_NA", "DANISH_AUTHORIZATION_REQUIRED",
+        "SPAIN_MIGRATION_REQUIRED", "DENMARK_MIGRATION_REQUIRED", "ITALY_MIGRATION_REQUIRED",
+        "MIGRATION_REQUIRED", "SPANISH_TERMS_ACCEPTANCE_REQUIRED",
+        "ITALIAN_CONTRACT_ACCEPTANCE_REQUIRED", "ITALIAN_PROFILING_ACCEPTANCE_REQUIRED",
+        "INTERNATIONAL_TERMS_ACCEPTANCE_REQUIRED", "TERMS_AND_CONDITIONS",
+        "CHANGE_PASSWORD_REQUIRED", "ACCOUNT_PENDING_PASSWORD_CHANGE",
+        "PERSONAL_MESSAGE_REQUIRED", "SWEDEN_NATIONAL_IDENTIFIER_REQUIRED",
+        "SWEDEN_BANK_ID_VERIFICATION_REQUIRED", "ACTIONS_REQUIRED",
+        "CONTACT_VERIFICATION_REQUIRED", "UNRECOGNIZED_DEVICE",
+    ),
+    "certificate": ("CERT_AUTH_REQUIRED",),
+    "location": (
+        "NOT_AUTHORIZED_BY_REGULATOR_DK", "NOT_AUTHORIZED_BY_REGULATOR_IT",
+        "SECURITY_RESTRICTED_LOCATION", "BETTING_RESTRICTED_LOCATION",
+    ),
+    "jurisdiction": (
+        "AUTHORIZED_ONLY_FOR_DOMAIN", "AUTHORIZED_ONLY_FOR_DOMAIN_ES",
+        "AUTHORIZED_ONLY_FOR_DOMAIN_RO", "AUTHORIZED_ONLY_FOR_DOMAIN_SE",
+        "NOT_AUTHORIZED_FOR_DOMAIN_COM", "NOT_AUTHORIZED_FOR_DOMAIN_ES",
+        "NOT_AUTHORIZED_FOR_DOMAIN_IT", "NOT_AUTHORIZED_FOR_DOMAIN_RO",
+    ),
+    "ban": ("TEMPORARY_BAN_TOO_MANY_REQUESTS",),
+    "temporary": (
+        "INVALID_CONNECTIVITY_TO_REGULATOR_DK", "INVALID_CONNECTIVITY_TO_REGULATOR_IT",
+        "INTERNAL_ERROR",
+    ),
+    "request": ("INPUT_VALIDATION_ERROR", "FORBIDDEN"),
+}
+# fmt: on
+"""Every code by its class."""
+
+# The hints of codes for which that of the class says too little, or the wrong thing.
+_HINTS = {
+    "INVALID_USERNAME_OR_PASSWORD": (
+        "Check the username and password, and do not retry: repeated wrong passwords lock the "
+        "account."
+    ),
+    **dict.fromkeys(
+        ("EMAIL_LOGIN_NOT_ALLOWED", "MULTIPLE_USERS_WITH_SAME_CREDENTIAL"),
+        "Use the account's username instead of its email address.",
+    ),
+    "STRONG_CODE_FAIL": "The two-step code was wrong or had expired: use a fresh one.",
+    **dict.fromkeys(
+        ("MULTI_FACTOR_AUTHENTICATION_REQUIRED", "STRONG_AUTH_CODE_REQUIRED"),
+        "The account has two-step login: give the code as well.",
+    ),
+    **dict.fromkeys(
+        ("ACCOUNT_NOW_LOCKED", "ACCOUNT_ALREADY_LOCKED"),
+        "The account is locked: stop trying, reset the password on the website or contact Betfair, "
+        "then correct it everywhere it is stored.",
+    ),
+    "SELF_EXCLUDED": "The account holder has self-excluded: no login is possible until that ends.",
+    "TRADING_MASTER": "A trading master account cannot log in here: use a sub-account.",
+    "AGENT_CLIENT_MASTER": "An agent client master cannot log in here: use a client account.",
+    **dict.fromkeys(
+        ("CHANGE_PASSWORD_REQUIRED", "ACCOUNT_PENDING_PASSWORD_CHANGE"),
+        "The password has to be changed: do it on the website, then correct it everywhere it is "
+        "stored.",
+    ),
+    "UNRECOGNIZED_DEVICE": f"Betfair does not know this machine: {_SITE} from it and confirm it.",
+    **dict.fromkeys(
+        ("NOT_AUTHORIZED_BY_REGULATOR_DK", "NOT_AUTHORIZED_BY_REGULATOR_IT"),
+        "The regulator does not let this account bet from here: contact Betfair.",
+    ),
+    "AUTHORIZED_ONLY_FOR_DOMAIN_ES": f'{_MOVE} to "spain".',
+    "AUTHORIZED_ONLY_FOR_DOMAIN_RO": f'{_MOVE} to "romania".',
+    "AUTHORIZED_ONLY_FOR_DOMAIN_SE": f'{_MOVE} to "sweden".',
+    "FORBIDDEN": (
+        "Betfair does not allow this request: check the app key, and that the login is meant for "
+        "this host and account."
+    ),
 }
 
 # What to add for a login with a certificate.
@@ -226,6 +183,6 @@ def describe(code: str, *, certificate: bool = True) -> LoginStatus:
     A code that is not listed has the class "unknown" and a general hint.
     """
     login_class = next((name for name, codes in CODES.items() if code in codes), "unknown")
-    hint = CODES.get(login_class, {}).get(code) or _CLASS_HINTS[login_class]
+    hint = _HINTS.get(code) or _CLASS_HINTS[login_class]
     more = (_WITH_CERTIFICATE if certificate else _INTERACTIVE).get(code)
     return LoginStatus(login_class, f"{hint} {more}" if more else hint)
