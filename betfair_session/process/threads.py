@@ -239,8 +239,7 @@ class Once(Generic[T]):
         """Start with nothing made, or with what the caller has made."""
         self._begin()
         if made is not None:
-            self._outcome = Outcome()
-            self._outcome.end(made)
+            self.offer(made)
         reset_in_child(self)
 
     def _begin(self) -> None:
@@ -264,10 +263,21 @@ class Once(Generic[T]):
             raise OutOfTime
         return outcome.result()
 
+    def offer(self, made: T) -> None:
+        """Let `get` return this until there is another: it was forgotten while it was made."""
+        with self._lock:
+            if not _is_made(self._outcome):
+                self._outcome = Outcome()
+                self._outcome.end(made)
+
     def forget(self, made: T | None = None) -> None:
         """Let the next `get` make it anew; given `made`, only if that is current."""
         with self._lock:
             outcome = self._outcome  # dropped after the lock: that may close it
-            done = outcome is not None and outcome.done() and outcome.error is None
+            done = _is_made(outcome)
             if made is None or (outcome and done and outcome.result() is made):
                 self._outcome, self.again = None, self.again or done
+
+
+def _is_made(outcome: Outcome[T] | None) -> bool:
+    return outcome is not None and outcome.done() and outcome.error is None

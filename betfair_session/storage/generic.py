@@ -149,6 +149,7 @@ class GenericStore(TokenStore):
             )
         filesystem = self._reopen()
         _leave_at_fork(filesystem)
+        self._ours.offer(filesystem)  # it may have taken longer than the call that began it
         return filesystem
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ftplib
 import os
@@ -19,6 +20,7 @@ import pytest
 import requests
 from botocore.exceptions import HTTPClientError
 from fsspec.implementations.memory import MemoryFileSystem
+from servers.process import poll
 from urllib3.exceptions import ConnectTimeoutError
 
 from betfair_session import ConfigurationError, StoreError, StoreUnavailable, StoreWriteError
@@ -300,6 +302,32 @@ def test_it_is_opened_anew_when_its_connection_is_lost(tmp_path: Path, plain: ty
     assert hang.reached.wait(60)
     assert get(store) is None
     hang.gate.set()
+
+
+def test_an_opening_that_takes_longer_than_a_call_serves_a_later_one(
+    tmp_path: Path, plain: type[Plain]
+) -> None:
+    """A server that is slow to let it in would else never be reached again."""
+    store = open_store(f"plain://{tmp_path}")
+    plain.before = once(ConnectionResetError())
+    failure("read", store)
+    hang, make = Hanging("open"), plain.__init__
+
+    def slow(self: Plain, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+        hang("open")
+        make(self, *arguments, **options)
+
+    def answers() -> bool:
+        with contextlib.suppress(StoreError):
+            return get(store) is None
+        return False
+
+    plain.__init__ = slow  # type: ignore[method-assign]
+    assert failure("read", store, timeout=0.05).reason == "timeout"
+    assert hang.reached.wait(60)
+    plain.__init__ = Mock(side_effect=RuntimeError("too slow again"))  # type: ignore[method-assign]
+    hang.gate.set()
+    assert any(answers() for _ in poll(60))
 
 
 def test_a_forked_child_opens_its_own(tmp_path: Path, plain: type[Plain]) -> None:
