@@ -71,7 +71,7 @@ def identity(name: str, **given: Any) -> object:
 
 
 def exchange(session: Any = None, **settings: Any) -> Exchange:
-    return Exchange(session or handle(api_url=NOWHERE), **settings)
+    return Exchange(session or handle(), **{"api_url": NOWHERE, **settings})
 
 
 def call(method: Any = "listX", ref: Any = None, **given: Any) -> object:
@@ -158,7 +158,10 @@ REFUSED: list[tuple[Callable[..., object], str, tuple[object, ...]]] = [
     *((partial(identity, name, password="p"), "username", ("",)) for name in LOGINS),
     *((partial(identity, name, username="u"), "password", ("p\n",)) for name in LOGINS),
     *((partial(login, name), "timeout", ("3", 0)) for name in LOGINS),
+    (exchange, "verify", (False, "", "/not/there.pem")),
     (exchange, "timeout", (0, float("nan"), "3", None)),
+    (exchange, "api_url", ("http://höst/", "https://höst/", None)),
+    (exchange, "proxies", (5,)),
     (auth, "hosts", NO_HOSTS),
     # A variable's text, which would count as True.
     *(

@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import pytest
 import requests
@@ -438,7 +436,8 @@ def test_what_was_given_up_does_not_arrive_later(
     with stranger.serving(read_later) as listener:
         # What does not fit there waits on this side.
         listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        with stranger.betting(betting_session, listener) as exchange:
+        url = f"https://localhost:{listener.port}/"
+        with Exchange(betting_session, api_url=url, verify=stranger.bundle) as exchange:
             order = {**BET, "marketId": "1" * 40_000}
             assert failure(lambda: exchange.call(ORDER, order, timeout=1)).landed
         let_finish()
@@ -567,33 +566,30 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
     bundle = tmp_path / "authorities.pem"
     bundle.write_bytes(Path(sandbox.ca_bundle).read_bytes())
     cases: list[dict[str, Any]] = [
-        {"verify": str(bundle)},
+        {"verify": bundle},
         {"api_url": f"https://{nobody}/exchange/"},
         {"verify": True},
         {"proxies": {"https": f"http://{nobody}"}},
         {"proxies": {"https": f"socks5://{nobody}"}},
         {"proxies": {"https": "http:/nobody"}},
-        {"proxies": None},  # the environment's
+        {},  # the environment's proxy
     ]
     for case in cases:
-        if case is cases[-1]:
+        if not case:
             monkeypatch.setenv("HTTPS_PROXY", f"http://{nobody}")
-        with patch.multiple(betting_session.client, **case):
-            exchange = Exchange(betting_session)
-        bundle.unlink(missing_ok=True)
-        error = failure(partial(exchange.call, "placeOrders", BET))
-        exchange.close()
+        with Exchange(betting_session, **case) as exchange:
+            bundle.unlink(missing_ok=True)
+            error = failure(lambda: exchange.call("placeOrders", BET))
         assert (error.landed, error.status_code) == (False, None)
-        assert (str(bundle) in str(error)) == ("pem" in str(case.get("verify")))
+        assert (str(bundle) in str(error)) == (case.get("verify") is bundle)
         assert case.get("api_url", sandbox.api_url).split("/")[2] in str(error)
     assert sandbox.counts() == {"certlogin": 1}
-    betting_session.client.proxies = {}
-    with Exchange(betting_session) as direct:
+    with Exchange(betting_session, proxies={}) as direct:
         assert direct.call("listEventTypes") == EVENTS
 
 
 def test_bets_go_by_the_clients_proxies(betting_session: Session, sandbox: Sandbox) -> None:
-    """As its logins do."""
+    """As its logins do; a proxy of the Exchange's own goes before it."""
     betting_session.token()
     sandbox.clear_journal()
     nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -603,6 +599,8 @@ def test_bets_go_by_the_clients_proxies(betting_session: Session, sandbox: Sandb
     with pytest.raises(APIError):
         APIClient(betting_session).betting.list_event_types()
     assert sandbox.counts() == {}
+    with Exchange(betting_session, proxies={}) as direct:
+        assert direct.call("listEventTypes") == EVENTS
 
 
 @pytest.mark.parametrize("timeout", [Decimal(20), 1e12])

@@ -31,6 +31,7 @@ from within import within
 
 from betfair_session import (
     ConfigurationError,
+    Exchange,
     ExchangeError,
     IdentityClient,
     IdentityUnavailable,
@@ -218,7 +219,8 @@ def test_a_call_of_the_api_reads_no_longer_than_it_lasts(stranger: Stranger, fro
     over, session = threading.Event(), front.session()
     session.token()
     with stranger.serving(endless(b"HTTP/1.1 200 OK\r\n\r\n", over)) as listener:
-        with stranger.betting(session, listener) as exchange:
+        url = f"https://localhost:{listener.port}/"
+        with Exchange(session, api_url=url, verify=stranger.bundle) as exchange:
             error = error_once_sent(listener, partial(exchange.call, "cancelOrders", {}))
         assert isinstance(error, ExchangeError)
         assert (error.status_code, error.landed) == (None, True)
@@ -265,14 +267,13 @@ def test_no_answer_of_the_api_is_taken_for_the_next_calls(
 ) -> None:
     """By REST, an answer does not tell which call it is for."""
     serve = twice(status, answer(b'["first"]'), answer(b'["second"]'))
-    with (
-        stranger.serving(serve) as listener,
-        stranger.betting(betting_session, listener) as exchange,
-    ):
-        with pytest.raises(ExchangeError) as caught:
-            exchange.call("listEventTypes", rest=True)
-        assert caught.value.status_code == int(status[:3])
-        assert exchange.call("listEventTypes", rest=True) == ["second"]
+    with stranger.serving(serve) as listener:
+        url = f"https://localhost:{listener.port}/"
+        with Exchange(betting_session, api_url=url, verify=stranger.bundle) as exchange:
+            with pytest.raises(ExchangeError) as caught:
+                exchange.call("listEventTypes", rest=True)
+            assert caught.value.status_code == int(status[:3])
+            assert exchange.call("listEventTypes", rest=True) == ["second"]
 
 
 # From Python 3.14 on a second answer is read, and dropped, with the first: so much at once.

@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 
 import requests
 
-from betfair_session.arguments import checked_flag, checked_handle, checked_seconds
+from betfair_session.arguments import (
+    checked_flag,
+    checked_handle,
+    checked_proxies,
+    checked_seconds,
+    checked_verify,
+    https_base,
+)
 from betfair_session.betfair.answers import decoded, is_transient
 from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, blame_bundle, failure_of
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
@@ -40,6 +47,7 @@ from .calls import (
 )
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
 
     from requests import PreparedRequest, Response
@@ -72,29 +80,40 @@ class Exchange(Closable):
         self,
         session: Session,
         *,
+        api_url: str | None = None,
+        verify: bool | str | os.PathLike[str] | None = None,
         timeout: float = 20.0,
         replay_orders: bool = True,
+        proxies: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare; nothing is opened or sent yet.
 
         Args:
-            session: the handle of the token, from `SessionManager.session`. Its IdentityClient has
-                the API's base, what servers are verified by, and the proxies.
+            session: the handle of the token, from `SessionManager.session`.
+            api_url: the API's base in place of the client's, such as
+                "https://localhost:8443/exchange/".
+            verify: True, or the path of a CA bundle to trust; None for what the session's client
+                trusts. Verifying cannot be switched off.
             timeout: seconds that one call may take, its repetitions and renewals included.
             replay_orders: whether order calls, too, are ever sent again.
+            proxies: as in requests; None takes the client's, or those of the environment.
 
         Raises:
             ConfigurationError: an argument that cannot work, or the client's `identity_url` is not
-                Betfair's, and it has no `api_url`.
+                Betfair's and no `api_url` is given, here or to the client.
         """
         client = checked_handle(session).client
-        self._base = api_base(client)
-        self._host = urlsplit(self._base).netloc
+        base = https_base(api_url, "", name="api_url") or api_base(client)
+        self._base = base
+        self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
         self._sent = orders_sent_for(session)
         self._replays_orders = replay_orders  # BetfairAuth checks it
-        adapter = _ResendingAdapter(self._timeout)
-        self.requests = OwnSession(adapter, verify=client.verify, proxies=client.proxies)
+        self.requests = OwnSession(
+            _ResendingAdapter(self._timeout),
+            verify=client.verify if verify is None else checked_verify(verify),
+            proxies=client.proxies if proxies is None else checked_proxies(proxies),
+        )
         auth = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
         self.requests.auth, self._sign = auth, auth._signed  # noqa: SLF001 - for calls, with their orders
         self.requests.headers["Accept"] = "application/json"

@@ -54,7 +54,7 @@ def objects(planted: Planted, tmp_path: Path) -> dict[str, object]:
         "keeper": keeper,
         "report": keeper.run_once(),
         "auth": BetfairAuth(session),
-        "exchange": Exchange(session),
+        "exchange": Exchange(session, api_url=planted.sandbox.api_url),
         "certificate": Certificate.from_pkcs12(planted.p12, PASSPHRASE),
         "certificate in memory": Certificate.from_pkcs12(planted.p12.read_bytes(), PASSPHRASE),
         "environment": Environment(planted.environment(), None),

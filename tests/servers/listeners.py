@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, ClassVar
-from unittest.mock import patch
 
 import trustme
 
-from betfair_session import Exchange, IdentityClient, Session
+from betfair_session import IdentityClient
 from servers.process import HOST, poll
 
 _SECONDS = 20
@@ -114,12 +113,6 @@ class Stranger:
         url = f"https://localhost:{listener.port}/api/"
         given = {"identity_url": url, "identity_cert_url": url, "verify": self.bundle, **settings}
         return IdentityClient("app-key", **given)
-
-    def betting(self, session: Session, listener: Listener) -> Exchange:
-        """Return an Exchange that takes a listener for the betting API."""
-        url = f"https://localhost:{listener.port}/"
-        with patch.multiple(session.client, api_url=url, verify=self.bundle):
-            return Exchange(session)
 
 
 def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
