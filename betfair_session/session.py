@@ -93,14 +93,14 @@ class Session(AsyncClosable):
         """
         held = self._trust.held
         if held.since <= _wall() < held.soon or held.fresh:
-            return held.token
+            return held.secret.reveal()
         return wait_for(self._found(timeout))
 
     async def atoken(self, timeout: float | None = None) -> str:
         """Return a live session token as `token` does."""
         held = self._trust.held
         if held.fresh:
-            return held.token
+            return held.secret.reveal()
         return await await_for(self._found(timeout, task=True))
 
     def renew(self, rejected: str, *, timeout: float | None = None) -> str:
@@ -201,7 +201,7 @@ class Session(AsyncClosable):
                 return found[0].reveal()
             held = self._trust.held
             if not found and held.usable:  # else the work has found it dead meanwhile
-                return held.token
+                return held.secret.reveal()
             wait = True  # only a login helps, and this call is here to wait for it
 
     def _asked_anew(
@@ -215,7 +215,7 @@ class Session(AsyncClosable):
             self._trust.doubt(refused)
             held = self._trust.held
             if held.fresh:
-                return held.token
+                return held.secret.reveal()
         began = clocks.steady()
         deadline = time.monotonic() + checked_seconds(timeout, usual=self._account.login_timeout)
         ask = partial(self._find_live, deadline)
@@ -236,7 +236,7 @@ class Session(AsyncClosable):
         except _PASSING:
             if not (held.usable and self._trust.postpone(held)):
                 raise
-            return Secret(held.token)
+            return held.secret
         if found is None:
             self._due = held  # or, with a slow store, no later call would wait for the login
         return found
@@ -275,7 +275,7 @@ class Session(AsyncClosable):
         from .login.runner import Runner
 
         memory = self._memory = self._memory or Memory()
-        held, began = Secret(self._trust.held.token), time.monotonic()
+        held, began = self._trust.held.secret, time.monotonic()
         if held and seen is None:
             # Half of the time, so that some is left to ask Betfair.
             latest = began + self._account.lease.store_deadline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dis
 import json
 import traceback
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 _OURS = tuple(str(Path(__file__).parents[1] / name) for name in ("tests", "long"))
 
@@ -53,6 +55,7 @@ def everything_in(error: BaseException) -> str:
             if not name.startswith(_OURS) and "/mutmut/" not in name:
                 shown.append(f"{name}:{line}")
                 shown += [f"{key}={_shown(value)}" for key, value in frame.f_locals.items()]
+                shown += map(repr, _named_in(frame))
         queue += [each.__cause__, each.__context__]
     return "\n".join(shown)
 
@@ -60,6 +63,25 @@ def everything_in(error: BaseException) -> str:
 def assert_hidden(shown: str, *secrets: str | None) -> None:
     """Check that a text shows none of some secrets, and that each is one."""
     assert [each for each in secrets if not each or each in shown] == []
+
+
+def _named_in(frame: FrameType) -> Iterator[object]:
+    """Yield what names such as `self.held.token` in a function's source stand for.
+
+    stack_data, Sentry's pure_eval and stackprinter show these beside the lines.
+    """
+    found: object = None
+    for each in dis.get_instructions(frame.f_code):
+        if each.opname.startswith("LOAD_FAST"):
+            name = each.argval if isinstance(each.argval, str) else each.argval[-1]
+            found = frame.f_locals.get(name)
+        elif each.opname == "LOAD_ATTR" and not isinstance(
+            getattr(type(found), each.argval, None), property
+        ):
+            found = getattr(found, each.argval, None)
+            yield found
+        else:
+            found = None
 
 
 def _shown(value: object) -> str:

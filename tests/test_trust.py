@@ -179,9 +179,9 @@ def test_a_postponement_is_short_and_never_past_the_sessions_end(hands: HandCloc
         hands.go(1.1)
         assert [*seen, trust.held.fresh] == [True, False, True, False]
     trust.forget(Secret("another"))
-    assert trust.held.token == "t"
+    assert trust.held.secret == Secret("t")
     trust.forget(Secret("t"))
-    assert trust.held.token == ""
+    assert not trust.held.secret
 
 
 # --- past the window ------------------------------------------------------------------------------
@@ -429,18 +429,22 @@ def test_a_verification_from_before_is_none(
     assert [session.token()] == front.live()
 
 
-def test_a_token_that_is_forgotten_while_its_verification_is_noted_is_not_held() -> None:
-    trust = Trust(900.0, 3600.0)
+def test_a_token_that_is_forgotten_while_its_verification_is_noted_is_not_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trust, token = Trust(900.0, 3600.0), Secret("token")
 
-    class Ended(Secret):
-        def reveal(self) -> str:
-            trust.forget(Secret("token"))
-            return super().reveal()
+    def wall() -> float:
+        trust.forget(token)
+        return time.time()
 
-    trust.verified(Ended("token"), clocks.later(clocks.now(), -1.0))
-    assert trust.held.token == ""
-    trust.verified(Secret("token"), clocks.now())
-    assert trust.held.token == "token"
+    since = clocks.later(clocks.now(), -1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(clocks, "wall", wall)
+        trust.verified(token, since)
+    assert not trust.held.secret
+    trust.verified(token, clocks.now())
+    assert trust.held.secret == token
 
 
 # --- shared through the store ---------------------------------------------------------------------

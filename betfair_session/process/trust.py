@@ -14,8 +14,6 @@ from . import clocks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from .clocks import Times
 
 RETRY = 5.0
@@ -30,18 +28,18 @@ class Held:
     """A token and the times of its use. Threads read it without a lock, and never disagree.
 
     Attributes:
-        token: the text itself, which no repr, pickle or copy shows.
+        secret: the token; as a text, some tools would show it beside a line that names it.
         since: the wall time of the last look at both clocks; less now means that it was set back.
         soon: the wall time until which a look at the wall clock alone is enough.
         until, until_steady: when the window ends, by the wall clock and by the steady one.
         ends: when the session ends.
     """
 
-    __slots__ = ("ends", "since", "soon", "token", "until", "until_steady")
+    __slots__ = ("ends", "secret", "since", "soon", "until", "until_steady")
 
-    def __init__(self, token: str, since: float, until: Times, ends: Times) -> None:
+    def __init__(self, secret: Secret, since: float, until: Times, ends: Times) -> None:
         """Keep them."""
-        self.token, self.since, self.soon = token, since, since
+        self.secret, self.since, self.soon = secret, since, since
         self.until_steady, self.until = until
         self.ends = ends
 
@@ -60,11 +58,8 @@ class Held:
         (steady, wall), since, now = self.ends, self.since, clocks.wall()
         return since <= now < wall and clocks.steady() < steady
 
-    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        raise TypeError("a token cannot be pickled or copied: make a manager where you need one")
 
-
-NOTHING = Held("", 0.0, _NEVER, _NEVER)
+NOTHING = Held(Secret(""), 0.0, _NEVER, _NEVER)
 
 
 class Trust:
@@ -92,7 +87,7 @@ class Trust:
             return
         (steady, wall), window, length = since, self.window, self._length
         until, ends = (steady + window, wall + window), (steady + length, wall + length)
-        self.held = Held(token.reveal(), clocks.wall(), until, ends)
+        self.held = Held(token, clocks.wall(), until, ends)
         if self.doubts(token, since):  # by another thread, meanwhile
             self.held = NOTHING
 
@@ -112,29 +107,29 @@ class Trust:
         for old, _ in latest[:-_MOST_DOUBTS]:
             self._doubted.pop(old, None)
         held = self.held
-        if Secret(held.token) == token:
-            self.held = Held(held.token, held.since, _NEVER, _NEVER)
+        if held.secret == token:
+            self.held = Held(held.secret, held.since, _NEVER, _NEVER)
 
     def forget(self, token: Secret) -> None:
         """Do not use a token again, nor ask about it: it is dead, or was logged out."""
         self.doubt(token)
-        if Secret(self.held.token) == token:
+        if self.held.secret == token:
             self.held = NOTHING
 
     def postpone(self, held: Held) -> bool:
         """Use a token a little longer, without an answer; return False if it was replaced."""
-        now, doubts = clocks.now(), self._doubted.get(Secret(held.token))
+        now, doubts = clocks.now(), self._doubted.get(held.secret)
         if self.held is not held:
             return False
         steady, wall = map(min, clocks.later(now, min(RETRY, self.window)), held.ends)
-        self.held = Held(held.token, now[1], (steady, wall), held.ends)
-        if self._doubted.get(Secret(held.token)) != doubts:  # by another thread, meanwhile
+        self.held = Held(held.secret, now[1], (steady, wall), held.ends)
+        if self._doubted.get(held.secret) != doubts:  # by another thread, meanwhile
             self.held = NOTHING
             return False
         return True
 
     def superseded(self, stored: Secret) -> None:
         """Do not go on with a token without an answer when the store holds another."""
-        held = Secret(self.held.token)
+        held = self.held.secret
         if held and held != stored:
             self.doubt(held)

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from traceback import walk_tb
@@ -98,6 +99,19 @@ def test_no_failure_of_a_local_store_shows_a_secret(
         file.write_text(token, "ascii")
         kinds |= {fail(data), fail(file)}  # the brake, and no directory
     assert len(kinds) >= 4
+
+
+def test_no_failure_shows_a_token_that_is_trusted(
+    planted: Planted, fails: Fails, tmp_path: Path
+) -> None:
+    """Not even where a line of ours names it."""
+    window = timedelta(minutes=5)
+    with planted.client() as client, planted.manager(client, verify_every=window) as manager:
+        session = manager.session(tmp_path, KEY)
+        token = session.token()
+        planted.sandbox.fault("keepAlive", "blocked", times=None)
+        for work in (session.verify, lambda: session.renew(token)):
+            assert type(fails(work)) is Blocked
 
 
 @pytest.mark.parametrize("endpoint", ["certlogin", "keepAlive"])
