@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from secrets_shown import everything_in
 
 from betfair_session.betfair.answers import (
-    EXCERPT_CHARACTERS,
     Answer,
     Endpoint,
     read_login,
@@ -161,34 +160,13 @@ def test_a_code_that_repeats_a_secret_is_not_shown() -> None:
         assert (code in str(found["keepAlive"])) == (code == "HUNTER3")
 
 
-@pytest.mark.parametrize(
-    ("page", "expected"),
-    [
-        (b"<html><script>var a = 1;</script><p>Access <b>denied</b>.</p>", "Access denied"),
-        (b"<style>p { x: y }</style>You are blocked, sorry", "You are blocked, sorry"),
-        (b"Request 0123 was refused &amp; {a} [b] \xff: no", "Request was refused no"),
-        (b"<TITLE lang=en>No entry</TITLE><h1>Sorry", "No entry Sorry"),
-        (b"word " * 100, ("word " * 32).rstrip()),
-        (b"Not aTheTokenThatWasSents here", "Not a s here"),
-        (b"<unclosed", ""),
-        (b"", ""),
-    ],
-)
-def test_an_excerpt_reads_like_the_page(page: bytes, expected: str) -> None:
-    """What a person would have read, without markup, scripts, numbers and what was sent."""
-    blocked = Answer(403, page, (SENT, Secret("")))
-    assert blocked.excerpt() == expected
-    assert len(expected) <= EXCERPT_CHARACTERS
-    assert expected in str(readings(blocked)["keepAlive"])
-
-
 @pytest.mark.parametrize("form", [str, html.escape, json.dumps, quote, str.upper, str.title])
-def test_no_word_of_what_was_sent_is_quoted(form: Callable[[str], str]) -> None:
+def test_no_word_of_a_page_is_quoted(form: Callable[[str], str]) -> None:
+    """It may repeat what was sent."""
     sent = Secret('plantedcorrect "plantedhorse" & plantedbattery\'s')
     page = f"<p>The request {form(sent.reveal())} was blocked.".encode()
-    shown = str(readings(Answer(403, page, (sent,)))["login"])
-    assert "was blocked." in shown
-    assert "planted" not in shown.lower()
+    for status in (200, 403, 500):
+        assert "planted" not in str(readings(Answer(status, page, (sent,)))["login"]).lower()
 
 
 # --- login statuses: tests/data/login-status.tsv is the published list ----------------------------

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 65_536
 """How much of an answer is read; the longest that Betfair documents is under 1 KiB."""
 
-EXCERPT_CHARACTERS = 160
-"""How much of a page an error shows."""
-
 _OK, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR, _DOWN = 200, 403, 429, 500, 503
 _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = r"(?a)[A-Z][A-Z0-9_]{0,63}"
@@ -97,7 +94,7 @@ class Answer:
     Attributes:
         status_code: its status.
         body: at most MAX_ANSWER_BYTES.
-        sent: the secrets of the request, which a page may echo.
+        sent: the secrets of the request, which an answer may echo.
         date: the Date header, or "".
     """
 
@@ -113,20 +110,6 @@ class Answer:
     def repeats(self, code: str) -> bool:
         """Return whether a code is a secret of the request: a password may look like a code."""
         return any(each.reveal() == code for each in self.sent)
-
-    def excerpt(self) -> str:
-        """Return the first plain words of a page, for people; no markup, numbers or secrets."""
-        page = self.body.decode("utf-8", "replace")
-        for secret in self.sent:
-            page = page.replace(secret.reveal(), " ") if secret else page
-        page = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)", " ", page)
-        page = re.sub(r"<[^>]*(>|$)", " ", page)
-        words = re.findall(r"(?<![\w&])[A-Za-z'-]{1,20}[.,:!?]?(?!\S)", page)
-        # A page may repeat a secret escaped or in another case: leave out every word of a secret.
-        sent = " ".join(each.reveal().lower() for each in self.sent)
-        hidden = set(re.findall(r"[a-z'-]+", sent))
-        shown = [word for word in words if word.rstrip(".,:!?").lower() not in hidden]
-        return " ".join(shown)[:EXCERPT_CHARACTERS].rstrip()
 
 
 def read_login(
@@ -194,8 +177,7 @@ def _said(endpoint: Endpoint, answer: Answer) -> tuple[Secret | None, str, str]:
     if answer.status_code == _FORBIDDEN:
         message = (
             f"{endpoint.host} answered {endpoint.name} with HTTP 403: this address is blocked, "
-            "most likely for its country or hosting provider; use another network or location. "
-            f"The page says: {answer.excerpt() or 'nothing'}"
+            "most likely for its country or hosting provider; use another network or location"
         )
         raise Blocked(message, endpoint=endpoint.name, host=endpoint.host, status_code=_FORBIDDEN)
     if answer.status_code != _OK:

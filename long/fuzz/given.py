@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from betfair_session.arguments import https_base
-from betfair_session.betfair.answers import Answer, Endpoint
+from betfair_session.betfair.answers import Endpoint
 from betfair_session.cli import certificate, commands, doctor, local, session, status
 from betfair_session.cli.output import Output
 from betfair_session.environment import Environment, read_dotenv
@@ -178,7 +178,6 @@ def stretched(data: bytes) -> None:
 
 def _shown(content: bytes) -> None:
     clean(content.decode("utf-8", "replace"))
-    Answer(200, content).excerpt()
 
 
 def _location(content: bytes) -> None:

@@ -83,7 +83,6 @@ _LINES = (
     "sandbox\n--session-seconds\n9",
     "logout\n-h",
     "--version",
-    "doctor\n--api-url\nhttps://x",
 )
 _SEEDS: dict[str, list[bytes]] = {
     "token": [_TOKEN, _TOKEN + b"\r\n", b"x" * 1025],
