@@ -185,10 +185,7 @@ def examine_session(case: Case) -> Iterator[Finding]:
         yield _examine_account(client, token, case.seconds)
         return
     if token:
-        why = (
-            "the identity hosts are not Betfair's own; name the account API in BETFAIR_API_URL or "
-            "--api-url"
-        )
+        why = "the identity hosts are not Betfair's own; name the account API in BETFAIR_API_URL"
     yield Finding(_ACCOUNT, "not checked", why)
 
 
