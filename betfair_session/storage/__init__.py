@@ -80,13 +80,13 @@ def open_store(
     """
     options = dict(storage_options or {})
     if isinstance(store, (str, os.PathLike)):
-        url = os.fsdecode(store)
+        url = _text(store)
         check_store(url)
         opening = Operation("open", redact(url), cloud=True)
         return attempt(opening, _from_url, url, options, timeout, explain=_unopened)
     root: Any
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
-    root = os.fsdecode(root) if isinstance(root, os.PathLike) else root
+    root = _text(root) if isinstance(root, os.PathLike) else root
     if not hasattr(filesystem, "cat_file"):
         message = (
             "the store must be a URL, a path, an fsspec filesystem, or a pair of such a filesystem "
@@ -100,6 +100,12 @@ def open_store(
         refuse("store", f"the root on a filesystem must be a path, not {type(root).__name__}")
     check_ends(root)
     return _from_filesystem(filesystem, root)
+
+
+def _text(path: str | os.PathLike[str]) -> str:
+    """Return a path's text: a URL if it shows one, as cloudpathlib's do, whose file is a copy."""
+    shown = path if isinstance(path, str) else str(path)
+    return shown if "://" in shown else os.fsdecode(path)
 
 
 def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:

@@ -25,6 +25,7 @@ from within import within
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ANY
+from betfair_session.storage.generic import MemoryStore
 from betfair_session.storage.location import check_key
 
 
@@ -392,6 +393,22 @@ def test_a_filesystem_and_its_root_are_read_as_they_are(here: Path) -> None:
         refused((local, bad))
     refused(7)
     refused((MemoryFileSystem(), "/x"), {"anything": 1})
+
+
+class CloudPath:
+    """As cloudpathlib's: it shows a URL, and stands for a copy in a temporary directory."""
+
+    def __str__(self) -> str:
+        return "memory://bucket/x"
+
+    def __fspath__(self) -> str:
+        raise AssertionError  # a request, and no place that lasts
+
+
+def test_a_path_that_shows_a_url_is_that_url() -> None:
+    for store in (CloudPath(), (MemoryFileSystem(), CloudPath())):
+        assert type(open_store(store)) is MemoryStore
+        assert open_store(store).label.endswith("bucket/x")
 
 
 def test_a_filesystem_that_cannot_write_on_a_condition_is_refused() -> None:
