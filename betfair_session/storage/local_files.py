@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 _LOCK_PATIENCE_SECONDS = 1.0  # a frozen process may hold the directory lock for ever
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 # Go's fileblob skips names that end in .attrs, its own side files, when it lists a directory; with
-# any other name it would fail when a temporary file disappears meanwhile. Earlier versions of this
-# library used "tmp".
-_TEMPORARY = r"[0-9a-f]{16}\.(attrs|tmp)"
+# any other name it would fail when a temporary file disappears meanwhile.
+_TEMPORARY = r"[0-9a-f]{16}\.attrs"
 
 _OBSTACLES = {
     errno.EROFS: ("read-only", "is on a read-only mount: use a place that can be written"),
@@ -66,19 +65,6 @@ def make_directory(path: str) -> None:
 def tells_missing(error: OSError, path: str) -> bool:
     """Return whether an error means a missing file; Windows says so of a whole share, too."""
     return os.path.exists(os.path.splitdrive(path)[0] + os.sep) and not interruption(error)
-
-
-def is_planted(path: str) -> bool:
-    """Return whether this is a link of a user who is not root, this one or the directory's owner.
-
-    The kernel's own rule (protected_symlinks) does not hold for a path that `realpath` resolved.
-    """
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-        found = os.lstat(path)
-        if os.name == "posix" and stat.S_ISLNK(found.st_mode):
-            home = os.stat(os.path.dirname(path)).st_uid
-            return found.st_uid not in {0, os.geteuid(), home}
-    return False
 
 
 def time_of_a_new_file(directory: str) -> float:

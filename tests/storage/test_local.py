@@ -133,8 +133,8 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path, store: TokenSto
     start_writer(store, signal.SIGKILL)
     assert len(os.listdir(tmp_path)) == 2
     tail = ".0123456789abcdef"
-    others = [".token.tmp", f".token{tail}.txt", f".tokens{tail}.tmp", ".token.x.attrs"]
-    for name in (*others, f".token{tail}.tmp"):  # the last as earlier versions leave it
+    others = [".token.attrs", f".token{tail}.txt", f".tokens{tail}.attrs", ".token.x.attrs"]
+    for name in (*others, f".token{tail}.attrs"):
         (tmp_path / name).touch(0o600)
     put(store, b"new")
     assert sorted(os.listdir(tmp_path)) == sorted(["token", *others])
