@@ -38,8 +38,7 @@ from betfair_session import (
 )
 from betfair_session.process import ForkSafeLock, T, clocks, reset_in_child, single_flight, threads
 from betfair_session.process.single_flight import SingleFlight, await_for, wait_for
-from betfair_session.process.threads import Once, Outcome, OutOfTime
-from betfair_session.storage.local import Lane
+from betfair_session.process.threads import Lane, Once, Outcome, OutOfTime
 
 FAR = within(86_400)
 Found = tuple[str, bool] | BaseException | None

@@ -198,6 +198,43 @@ def run_until(deadline: float, work: Callable[[], T], *, may_log_in: bool = Fals
     return outcome.result()
 
 
+class Lane:
+    """Runs work that may hang, one piece at a time; a late piece blocks the next.
+
+    So a mount that hangs for hours takes one thread, not one for each try; and a read after a write
+    that was late sees what that write did.
+    """
+
+    def __init__(self) -> None:
+        """Begin without late work."""
+        self.after_fork()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Forget the late work: the child has none of these threads."""
+        self._late: set[Outcome[Any]] = set()
+
+    def run(self, deadline: float, work: Callable[[], T]) -> T:
+        """Do `work` after any late work; OutOfTime: it did not begin, OverrunError: did not end."""
+        for late in list(self._late):
+            if not late.wait(deadline):
+                raise OutOfTime
+            self._late.discard(late)
+        outcome: Outcome[T] = Outcome()
+        try:
+            try:
+                begin(work, outcome=outcome)
+            except NoThreadError:
+                return work()  # in this thread, without a deadline
+            if not outcome.wait(deadline):
+                raise OverrunError
+            return outcome.result()
+        finally:
+            # Out of time, or interrupted, perhaps in the midst of the thread's start.
+            if not (outcome.done() or outcome.cancel()):
+                self._late.add(outcome)
+
+
 async def task_within(work: Callable[[], Awaitable[T]], seconds: float) -> T:
     """Return `await work()` within `seconds`; to be all that an asyncio task does.
 

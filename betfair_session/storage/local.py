@@ -25,10 +25,9 @@ from itertools import count
 
 from betfair_session.arguments import check_options, checked_flag
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
-from betfair_session.process import reset_in_child
 from betfair_session.process.causes import unless_interrupted
 from betfair_session.process.log import WARNING, Log
-from betfair_session.process.threads import NoThreadError, Outcome, OutOfTime, OverrunError, begin
+from betfair_session.process.threads import Lane, OutOfTime
 from betfair_session.secret import SecretBytes
 
 from . import local_files as files
@@ -55,43 +54,6 @@ _HINTS = {
     "other": "the store must be a directory, and the key the name of a file in it",
     "timeout": "does its mount hang? Mount it again, or allow more time",
 }
-
-
-class Lane:
-    """Runs work that may hang, one piece at a time; a late piece blocks the next.
-
-    So a mount that hangs for hours takes one thread, not one for each try; and a read after a write
-    that was late sees what that write did.
-    """
-
-    def __init__(self) -> None:
-        """Begin without late work."""
-        self.after_fork()
-        reset_in_child(self)
-
-    def after_fork(self) -> None:
-        """Forget the late work: the child has none of these threads."""
-        self._late: set[Outcome[Any]] = set()
-
-    def run(self, deadline: float, work: Callable[[], T]) -> T:
-        """Do `work` after any late work; OutOfTime: it did not begin, OverrunError: did not end."""
-        for late in list(self._late):
-            if not late.wait(deadline):
-                raise OutOfTime
-            self._late.discard(late)
-        outcome: Outcome[T] = Outcome()
-        try:
-            try:
-                begin(work, outcome=outcome)
-            except NoThreadError:
-                return work()  # in this thread, without a deadline
-            if not outcome.wait(deadline):
-                raise OverrunError
-            return outcome.result()
-        finally:
-            # Out of time, or interrupted, perhaps in the midst of the thread's start.
-            if not (outcome.done() or outcome.cancel()):
-                self._late.add(outcome)
 
 
 class LocalStore(TokenStore):
@@ -240,7 +202,7 @@ class LocalStore(TokenStore):
             message = f"the key {key!r} ends with {_GO_FILE!r}, reserved for the Go library's files"
             raise ConfigurationError(message)
         token = os.path.join(self.label, *key.removesuffix(LOCK_SUFFIX).split("/"))
-        if files.is_planted(token):
+        if _is_planted(token):
             message = f"{token} is a link that another user made: remove it, or make it anew"
             raise StoreUnavailable(message, store=self.label, key=key, reason="forbidden")
         # The lock is beside the file that a link leads to, so that all links to it share one.
@@ -289,6 +251,19 @@ class LocalStore(TokenStore):
         if found:
             message = f"{key!r} in {self.label} cannot be replaced: {path} {found[1]}"
             raise StoreWriteError(message, store=self.label, key=key, reason=found[0]) from None
+
+
+def _is_planted(path: str) -> bool:
+    """Return whether this is a link of a user who is not root, this one or the directory's owner.
+
+    The kernel's own rule (protected_symlinks) does not hold for a path that `realpath` resolved.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        found = os.lstat(path)
+        if os.name == "posix" and stat.S_ISLNK(found.st_mode):
+            home = os.stat(os.path.dirname(path)).st_uid
+            return found.st_uid not in {0, os.geteuid(), home}
+    return False
 
 
 def _without_waiting(path: str, flags: int) -> int:
