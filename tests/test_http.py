@@ -131,6 +131,10 @@ ANSWERS = {
     "cut off in its head": (OK + b"Content-Le", False),
     "empty": (b"", False),
     "no HTTP": (b"220 smtp.example.com ESMTP\r\n", False),
+    "of a status that is none": (WHOLE.replace(b"200 OK", b"\xff\xfe"), False),
+    "with a head too long": (WHOLE.replace(b"\r\n", b"\r\nX: %b\r\n" % (b"y" * 70_000), 1), False),
+    "in a chunk whose size is none": (CHUNKS.replace(b"\r\n9\r\n", b"\r\nzz\r\n"), False),
+    "with odd headers": (alive("t", "Set-Cookie: \0=", ": no name", " folded"), True),
 }
 
 
