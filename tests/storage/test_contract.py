@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any, ClassVar, cast
@@ -17,7 +15,7 @@ from servers.objects import Bucket
 from servers.process import poll
 from servers.s3 import MotoServer
 
-from betfair_session.storage.contract import ABSENT, TokenStore, VersionConflict
+from betfair_session.storage.contract import TokenStore
 from storage.contract import (
     Contract,
     Credentials,
@@ -31,7 +29,7 @@ from storage.contract import (
     put,
     read,
 )
-from storage.places import TIMEOUT, LocalPlace, MemoryPlace, Place
+from storage.places import LocalPlace, MemoryPlace, Place
 from storage.surroundings import in_a_child
 
 
@@ -82,29 +80,6 @@ class TestLocal(Contract, Whole, Forks, OwnFilesystem):
         directory = tmp_path / "place"
         directory.mkdir(mode=0o700)
         return LocalPlace(directory)
-
-    def test_of_four_processes_one_wins(self, place: LocalPlace, store: TokenStore) -> None:
-        line = multiprocessing.get_context("fork").Barrier(4)
-        for turn in range(0, 40, 2):
-            create(store, b"first", f"t{turn}")
-
-        def race(number: int) -> list[int]:
-            won = []
-            for turn in range(40):
-                line.wait(TIMEOUT)
-                expect = ABSENT if turn % 2 else read(store, f"t{turn}").version
-                line.wait(TIMEOUT)
-                with suppress(VersionConflict):
-                    put(store, b"%d" % number, expect, f"t{turn}")
-                    won.append(turn)
-            return won
-
-        with ThreadPoolExecutor(4) as pool:
-            told = list(pool.map(lambda number: in_a_child(lambda: race(number)), range(4)))
-        winners = [(turn, number) for number, won in enumerate(told) for turn in cast("Any", won)]
-        assert sorted(turn for turn, _ in winners) == list(range(40))
-        for turn, number in winners:
-            assert place.get(f"prefix/t{turn}") == b"%d" % number
 
 
 class TestMemory(Contract, Forks, OwnFilesystem):
