@@ -740,30 +740,24 @@ def test_a_child_forked_during_a_fetch_of_credentials_fetches_its_own(cloud: str
 
 
 @pytest.mark.usefixtures("nowhere")
-@pytest.mark.parametrize(
-    ("status", "code"), [(404, "NoSuchKey"), (412, "PreconditionFailed"), (409, "")]
-)
+@pytest.mark.parametrize("raised", [404, 412, 409, SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_an_object_that_holds_credentials_is_not_the_token(
-    cloud: str, status: int, code: str
+def test_what_a_programs_own_credentials_raise_is_no_word_of_the_store(
+    cloud: str, raised: int | type[BaseException]
 ) -> None:
-    """A program may keep them in another bucket; a token taken for missing means a login."""
-    slow = SlowCredential(of_amazon(status, code, "GetObject", **{"x-amz-request-id": "1"}))
+    """Kept in another bucket, they may be missing: a token taken for missing means a login.
+
+    And sys.exit in a program's own code ends no event loop: all stores have that one.
+    """
+    code = {404: "NoSuchKey", 412: "PreconditionFailed"}
+    slow = SlowCredential(
+        of_amazon(raised, code.get(raised, ""), "GetObject", **{"x-amz-request-id": "1"})
+        if isinstance(raised, int)
+        else raised("x")
+    )
     with open_store(CLOUDS[cloud][0], asking(slow)[cloud]) as store:
         all_fail(store, "server", ["read", "create", "delete"])
-    assert slow.asked
-
-
-@pytest.mark.usefixtures("nowhere")
-@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
-@pytest.mark.parametrize("cloud", CLOUDS)
-def test_credentials_that_would_end_the_program_end_no_event_loop(
-    cloud: str, kind: type[BaseException]
-) -> None:
-    """As sys.exit in a program's own code; all stores have that one loop."""
-    slow = SlowCredential(kind("x"))
-    with open_store(CLOUDS[cloud][0], asking(slow)[cloud]) as store:
-        all_fail(store, "server", ["read", "create"])
+        assert slow.asked
         slow.fails = None
         slow.over.set()
         all_fail(store, "unreachable", ["read"])  # nobody is there
