@@ -322,31 +322,3 @@ def test_the_demo_passes(tmp_path: Path) -> None:
     assert (told["passed"], len(told["steps"])) == (True, 4)
     assert all(step["seconds"] > 0 and len(step["shown"]) > 1 for step in told["steps"])
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
-
-
-WRONG = {
-    1: ("certlogin", "status:503", 0),
-    2: ("keepAlive", "status:503", 0),
-    3: ("keepAlive", "internal_error", 1),
-    4: ("logout", "status:503", 0),
-}
-
-
-@pytest.mark.parametrize("step", WRONG)
-def test_a_step_that_goes_wrong_fails_the_demo(
-    command: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    """Each step checks what really happened; here, calls stand in for its processes."""
-    done = []
-
-    def call(program: list[str], *, env: dict[str, str], **_: object) -> object:
-        done.append(command(*program[3:], **env))
-        return subprocess.CompletedProcess(program, *done[-1])
-
-    endpoint, fault, skip = WRONG[step]
-    sandbox.fault(endpoint, fault, times=None, skip=skip)
-    monkeypatch.setattr(Sandbox, "__init__", lambda self, **_: self.__dict__.update(vars(sandbox)))
-    monkeypatch.setattr(Sandbox, "close", lambda _: None)
-    monkeypatch.setattr(subprocess, "run", call)
-    assert command.json("demo").error["exit_code"] == 1
-    assert len(done) == step

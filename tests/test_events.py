@@ -110,25 +110,6 @@ def test_a_line_waits_for_nobody_who_sets_up_logging() -> None:
         pool.submit(log.tell, DEBUG, "two").result(20)
 
 
-class Remote:
-    """A method of an object elsewhere: as xmlrpc's, it has any attribute."""
-
-    def __init__(self) -> None:
-        self.heard: list[Event] = []
-
-    def __getattr__(self, name: str) -> Remote:
-        return Remote()
-
-    def __call__(self, event: Event) -> None:
-        self.heard.append(event)
-
-
-def test_a_hook_may_be_a_method_of_a_remote_object(front: Front) -> None:
-    hook = Remote()
-    front.session(on_event=hook).token()
-    assert [event.kind for event in hook.heard] == ["logged in", "written"]
-
-
 def test_a_hook_that_fails_harms_nobody(front: Front, caplog: pytest.LogCaptureFixture) -> None:
     """It is called after all is stored and released; it may not ask for the token itself."""
     found = []
