@@ -642,18 +642,32 @@ def test_a_certificate_that_is_refused_later_says_nothing_of_the_request() -> No
 
 @pytest.mark.usefixtures("short_waits")
 def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
-    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, client: IdentityClient
+    monkeypatch: pytest.MonkeyPatch,
+    sandbox: Sandbox,
+    client: IdentityClient,
+    betting_session: Session,
 ) -> None:
-    """The error names the proxy, whether it was given or comes from the environment."""
-    monkeypatch.setenv("HTTPS_PROXY", "nonsense://localhost:1")
-    with pytest.raises(ConfigurationError) as unusable:
-        client.keep_alive("token")
-    assert unusable.value.argument == "proxies"
+    """The error names the proxy, whether it was given or comes from the environment.
+
+    Nor was an order sent. A password may hold what requests cannot put into a header.
+    """
+    for url in ("nonsense://localhost:1", "http://u:%E2%82%AC@localhost:1"):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        with pytest.raises(ConfigurationError) as unusable:
+            client.keep_alive("token")
+        assert unusable.value.argument == "proxies"
+        monkeypatch.delenv("HTTPS_PROXY")
+        with (
+            Exchange(betting_session, proxies={"https": url}) as exchange,
+            pytest.raises(ExchangeError) as unsent,
+        ):
+            exchange.call("cancelOrders", {})
+        assert not unsent.value.landed
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_ports(1)[0]}")
     with pytest.raises(IdentityUnavailable) as caught:
         client.keep_alive("token")
     assert not caught.value.sent
-    assert sandbox.counts() == {}
+    assert sandbox.counts() == {"certlogin": 1}  # for the session of the orders
 
 
 def test_whose_proxy_is_used(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:

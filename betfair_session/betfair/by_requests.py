@@ -129,7 +129,10 @@ class OwnAdapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
         """Return a proxy's pool; see HTTPAdapter."""
         known = proxy in self.proxy_manager
-        manager = super().proxy_manager_for(proxy, **{**kwargs, **self._pools})
+        try:
+            manager = super().proxy_manager_for(proxy, **{**kwargs, **self._pools})
+        except ValueError:  # such as "socks://", or a password that no header can hold
+            raise requests.exceptions.InvalidProxyURL from None
         if not known:
             _use_own_pools(manager)
         return manager
