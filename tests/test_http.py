@@ -39,6 +39,8 @@ from betfair_session import (
 )
 from betfair_session.betfair.by_requests import ByRequests, OwnAdapter, OwnSession, failure_of
 from betfair_session.betfair.http import (
+    CONNECT_SECONDS,
+    HANDSHAKE_SECONDS,
     IDLE_SECONDS,
     LINGER,
     Direct,
@@ -213,7 +215,9 @@ def test_an_answer_that_is_cut_off_by_the_deadline_is_none(
     with stranger.serving(endless(OK + b"\r\n", threading.Event(), 40)) as listener:
 
         def send(timeout: float) -> None:
-            sender.send(f"https://localhost:{listener.port}/", {}, None, within(timeout))
+            sender.send(
+                f"https://localhost:{listener.port}/", {}, None, clocks.End(within(timeout))
+            )
 
         assert sender.judge(error_once_sent(listener, send)).sent
     sender.close()
@@ -568,19 +572,50 @@ def test_what_breaks_while_connecting_has_sent_nothing(stranger: Stranger, break
 def test_nothing_is_sent_after_the_end(
     stranger: Stranger, slow_names: threading.Event, *, proxied: bool
 ) -> None:
-    """Others log in after this login's time; a name server may take longer."""
+    """Others log in after this login's time; a name server may take longer. They need not wait."""
 
     def lead(listener: Listener, connection: socket.socket) -> None:
         tunnel(listener, connection, server.port)
 
     with stranger.serving(saying(WHOLE)) as server, Listener(lead) as proxy:
         way = {"https": f"http://localhost:{proxy.port}"} if proxied else None
-        with pytest.raises(IdentityUnavailable):
+        with pytest.raises(IdentityUnavailable) as caught:
             stranger.client(server, timeout=1, proxies=way).login("u", "p")
+        assert not caught.value.sent
         slow_names.set()
         let_finish()
         assert (server.connections, proxy.connections) == (1, proxied)
     assert server.heard == b""
+
+
+def test_a_callers_session_may_send_late(stranger: Stranger, slow_names: threading.Event) -> None:
+    with stranger.serving(saying(WHOLE)) as server:
+        with pytest.raises(IdentityUnavailable) as caught:
+            stranger.client(server, timeout=1, session=requests.Session()).login("u", "p")
+        assert caught.value.sent
+        slow_names.set()
+        let_finish()
+    assert b"username=u" in server.heard
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_handshake_may_take_longer_than_to_connect(
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch, *, proxied: bool
+) -> None:
+    """A proxy tries each address of the host before it answers; a busy server answers late."""
+    times, shake = list[float | None](), ssl.SSLSocket.do_handshake
+
+    def noted(self: ssl.SSLSocket) -> None:
+        if not self.server_side:
+            times.append(self.gettimeout())
+        shake(self)
+
+    monkeypatch.setattr(ssl.SSLSocket, "do_handshake", noted)
+    with stranger.serving(saying(WHOLE)) as server, Listener(tunnel) as proxy:
+        proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
+        stranger.client(server, proxies=proxies).login("u", "p")
+    assert times == [HANDSHAKE_SECONDS]
+    assert HANDSHAKE_SECONDS > CONNECT_SECONDS
 
 
 def test_the_pauses_between_attempts_grow(

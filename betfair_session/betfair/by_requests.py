@@ -25,6 +25,7 @@ from .answers import MAX_ANSWER_BYTES, Answer
 from .http import (
     ACCEPT,
     CONNECT_SECONDS,
+    HANDSHAKE_SECONDS,
     IDLE_SECONDS,
     LINGER,
     PIECE_BYTES,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
     from betfair_session.certificates import Certificate
+    from betfair_session.process.clocks import End
     from betfair_session.secret import Secret
 
 _PROXY_ADVICE = {  # by its status
@@ -128,14 +130,12 @@ class OwnAdapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
         """Return a proxy's pool; see HTTPAdapter."""
-        known = proxy in self.proxy_manager
-        try:
-            manager = super().proxy_manager_for(proxy, **{**kwargs, **self._pools})
-        except ValueError:  # such as "socks://", or a password that no header can hold
-            raise requests.exceptions.InvalidProxyURL from None
-        if not known:
-            _use_own_pools(manager)
-        return manager
+        if proxy not in self.proxy_manager:
+            try:
+                _use_own_pools(super().proxy_manager_for(proxy, **{**kwargs, **self._pools}))
+            except ValueError:  # such as "socks://", or a password that no header can hold
+                raise requests.exceptions.InvalidProxyURL from None
+        return self.proxy_manager[proxy]
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:  # type: ignore[override] # noqa: ANN401 - requests gives them by name
         """Send a request; see HTTPAdapter."""
@@ -161,6 +161,8 @@ class _OwnPool:
 
     def _prepare_proxy(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
         with connecting():
+            if conn.timeout == CONNECT_SECONDS:
+                conn.timeout = HANDSHAKE_SECONDS
             super()._prepare_proxy(conn)  # type: ignore[misc] # the pool's
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
@@ -265,9 +267,8 @@ class ByRequests:
         self._verify, self._certificate = verify, certificate
         self._theirs = session is not None
         self._session = session or OwnSession(verify=verify, proxies=proxies)
-        self._settings: dict[str, Any] = {}
-        if self._theirs:
-            self._settings = {"verify": verify, "proxies": proxies and dict(proxies)}
+        settings: dict[str, Any] = {"verify": verify, "proxies": proxies and dict(proxies)}
+        self._settings = settings if self._theirs else {}
 
     def prepare(self) -> list[str]:
         """Load the certificate; return warnings about it."""
@@ -284,11 +285,11 @@ class ByRequests:
         return warnings
 
     def send(
-        self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
+        self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: End
     ) -> Answer:
-        """Send a POST and read its answer by the deadline `end`, a time of `time.monotonic`."""
-        seconds = max(end - time.monotonic(), 0.001)
-        with clocks.bounded(lambda: end - time.monotonic()):
+        """Send a POST and read its answer by then."""
+        seconds = max(end.moment - time.monotonic(), 0.001)
+        with clocks.bounded(end.left):
             response = self._session.post(
                 url,
                 headers={**ACCEPT, **revealed(headers)},
@@ -301,8 +302,7 @@ class ByRequests:
             )
         with response:
             drop_if_out_of_step(response)
-            pieces = response.iter_content(PIECE_BYTES)
-            body = read_body(partial(next, pieces, b""), end)
+            body = read_body(partial(next, response.iter_content(PIECE_BYTES), b""), end.moment)
             date = response.headers.get("Date", "")
             return Answer(response.status_code, body[:MAX_ANSWER_BYTES], date=date)
 

@@ -17,7 +17,7 @@ import time
 import weakref
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from http.client import HTTPSConnection, IncompleteRead
+from http.client import HTTPConnection, HTTPSConnection, IncompleteRead
 from struct import pack
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from betfair_session.certificates import Certificate
-    from betfair_session.process.clocks import Times
+    from betfair_session.process.clocks import End, Times
     from betfair_session.secret import Secret
 
 ACCEPT = {"Accept": "application/json", "Accept-Encoding": "identity"}
 ATTEMPTS = 3  # for a request that may be repeated
 CONNECT_SECONDS = 3.05  # for one attempt; TCP resends a lost first packet after 3
+HANDSHAKE_SECONDS = 6.0  # for TLS, and for a proxy, which has names to look up itself
 IDLE_SECONDS = 60.0  # networks silently drop connections that are idle for longer
 PIECE_BYTES = 64  # read between two checks of the deadline
 _MAX_IDLE = 10  # connections that are kept; any other is closed after its request
@@ -197,13 +198,13 @@ class Direct:
         return tls
 
     def send(
-        self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
+        self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: End
     ) -> Answer:
-        """Send a POST and read its answer by the deadline `end`, a time of `time.monotonic`."""
+        """Send a POST and read its answer by then."""
         parts, closings = urlsplit(url), self._closings
-        connection, reusable = self._connection(parts.netloc, end), False
+        connection, reusable = self._connection(parts.netloc, end.moment), False
         try:
-            left = end - time.monotonic()
+            left = end.left()
             if left <= 0:  # the caller has given up, and another process may log in
                 raise OutOfTime
             connection.sock.settimeout(left)
@@ -214,7 +215,7 @@ class Direct:
                 {**_HEADERS, **({} if form is None else _FORM), **revealed(headers)},
             )
             with closing(connection.getresponse()) as response:
-                body = read_body(partial(response.read1, PIECE_BYTES), end)
+                body = read_body(partial(response.read1, PIECE_BYTES), end.moment)
                 whole = len(body) <= MAX_ANSWER_BYTES
                 if whole and response.length:
                     raise IncompleteRead(b"")
@@ -243,10 +244,13 @@ class Direct:
                 kept.close()
         seconds = min(CONNECT_SECONDS, max(end - time.monotonic(), 0.001))
         with connecting():
-            made = HTTPSConnection(host, timeout=seconds, context=self._context())
+            tls = self._context()
+            made = HTTPSConnection(host, timeout=seconds, context=tls)
             try:
-                made.connect()
+                HTTPConnection.connect(made)  # without TLS, which may take longer
                 made.sock.setsockopt(*LINGER)
+                made.sock.settimeout(HANDSHAKE_SECONDS)
+                made.sock = tls.wrap_socket(made.sock, server_hostname=made.host)
             except BaseException:
                 made.close()
                 raise

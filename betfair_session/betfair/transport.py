@@ -23,6 +23,7 @@ from betfair_session.secret import Secret, check_credential
 
 from .answers import Answer, is_transient, unclear
 from .http import (
+    NETWORK,
     Direct,
     Failure,
     pause_before_next,
@@ -161,10 +162,12 @@ class Transport(Closable):
             left = seconds - clocks.passed(began)
             if left <= 0:
                 return Failure("no time was left to send the request", sent=False)
-            end, prepared = time.monotonic() + left, True
+            end, prepared = clocks.End(time.monotonic() + left), True
             url = endpoint.base + endpoint.name
-            return run_until(end, partial(sender.send, url, headers, form, end))
+            return run_until(end.moment, partial(sender.send, url, headers, form, end))
         except OverrunError:
+            if not (end.begun or self._session):  # a caller's adapters do not ask for the time
+                return Failure(f"no connection within {left:.1f} s; {NETWORK}", sent=False)
             return Failure(f"no answer within {left:.1f} s", sent=True)
         except BetfairSessionError:
             raise

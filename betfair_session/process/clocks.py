@@ -86,6 +86,24 @@ def left() -> float:
     return LEFT.get()()
 
 
+class End:
+    """The moment when a request ends, by `time.monotonic`, and whether it may have been sent."""
+
+    begun = False
+
+    def __init__(self, moment: float) -> None:
+        """Keep the moment."""
+        self.moment = moment
+
+    def left(self) -> float:
+        """Return the seconds until then: call it right before sending, and send if any are left.
+
+        So while `begun` is False after the moment, nothing was sent and nothing will be.
+        """
+        self.begun = True  # before the time is read
+        return self.moment - time.monotonic()
+
+
 class Clock:
     """Time, randomness and names for one call, in one place, so that a test can replace them.
 
