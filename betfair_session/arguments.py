@@ -171,18 +171,12 @@ def is_path(value: object) -> bool:
     return fits and "-----BEGIN" not in path
 
 
-pinned_in: set[str] = set()
-"""The working directories that relative paths were given in."""
-
-
 def pinned(path: str | os.PathLike[str]) -> str:
     """Return a path, `~` expanded, that stays the same when the program changes its directory."""
     expanded = os.path.expanduser(os.fsdecode(path))  # no shell expands a `.env` file
     if not os.path.isabs(expanded):
         with contextlib.suppress(FileNotFoundError):  # the directory is gone
-            here = os.getcwd()
-            pinned_in.add(here)
-            whole = os.path.join(here, expanded)
+            whole = os.path.join(os.getcwd(), expanded)
             # abspath takes a link's name away together with the ".." behind it.
             return whole if os.pardir in whole else os.path.abspath(whole)
     return expanded

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
-from betfair_session.arguments import is_path, pinned, pinned_in
+from betfair_session.arguments import is_path, pinned
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
 from betfair_session.process.causes import unless_interrupted
@@ -87,19 +87,11 @@ class Source:
 
     @property
     def shown(self) -> str:
-        """The name for people: of a path that may be a password, only the part that exists.
-
-        That is one that was given relative to a working directory, without a usual ending.
-        """
-        path = Path(self.name)
-        within = {each for each in pinned_in if self.name.startswith(os.path.join(each, ""))}
-        relative = bool(within) or not os.path.isabs(self.name)
-        first = path.parents[-2:-1]  # the directory in the root that it is below
-        below_the_root = within == {os.sep} and any(map(os.path.exists, first))
+        """The name for people: of a path that may be a password, only the part that exists."""
         usual = self.content is not None or self.name.lower().endswith(_ENDINGS)
-        if self.public or usual or below_the_root or not relative or os.path.exists(self.name):
+        if self.public or usual or os.path.exists(self.name):
             return self.name
-        parents = (str(each) for each in path.parents if os.path.exists(each))
+        parents = (str(each) for each in Path(self.name).parents if os.path.exists(each))
         return os.path.join(next(parents, ""), "…")
 
 
