@@ -168,7 +168,8 @@ def run(arguments: Sequence[str], out: Output) -> int:
         return shell_complete(MAIN, {"obj": out}, NAME, _COMPLETE, os.environ[_COMPLETE])
     try:
         context = MAIN.make_context(NAME, list(arguments), obj=out)
-        with context, _show_warnings(out), _cleaning_up():
+        _clean_up_on_signals()
+        with context, _show_warnings(out):
             code: int = MAIN.invoke(context)
             return code
     except click.exceptions.Exit as end:
@@ -199,22 +200,15 @@ def _show_warnings(out: Output) -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
 
 
-@contextlib.contextmanager
-def _cleaning_up() -> Iterator[None]:
+def _clean_up_on_signals() -> None:
     """Let SIGTERM, and SIGHUP when a terminal is closed, end a command as an error does."""
 
     def end(number: int, _: object) -> NoReturn:
         sys.exit(128 + number)
 
     found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-    # A signal that is ignored stays so: nohup asks for that.
-    ours = [number for number in found if number and signal.getsignal(number) is signal.SIG_DFL]
     with contextlib.suppress(ValueError):  # not in the main thread
-        for number in ours:
-            signal.signal(number, end)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            for number in ours:
-                signal.signal(number, signal.SIG_DFL)
+        for number in found:
+            # A signal that is ignored stays so: nohup asks for that.
+            if number and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, end)
