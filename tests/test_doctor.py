@@ -48,7 +48,7 @@ def test_all_is_well(command: CommandLine, sandbox: Sandbox) -> None:
     token = command("token").out.strip()
     before = sorted(os.listdir(command.store))
     sandbox.clear_journal()
-    done = command("doctor")
+    done = command("doctor", "--api-url", sandbox.api_url)
     assert (done.code, done.err) == (0, "")
     lines = [line for line in done.out.splitlines() if not line.startswith(" ")]
     assert [each.split(":")[0].split(maxsplit=1) for each in lines[:-1]] == [
@@ -432,7 +432,7 @@ def test_a_dead_token_is_left_alone(command: CommandLine, sandbox: Sandbox) -> N
     """A live one goes to no other hosts: with these, the account API has to be named."""
     path = command.put(token := sandbox.issue())
     assert command.doctor(BETFAIR_API_URL="").states("not checked") == ["account"]
-    assert command.doctor(BETFAIR_API_URL="http://plain/").states("problem") == ["configuration"]
+    assert command.doctor("--api-url", "http://plain/").states("problem") == ["configuration"]
     sandbox.expire_all()
     found = command.doctor()
     assert (found.code, found.states("warning")) == (0, ["token"])

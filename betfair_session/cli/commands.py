@@ -24,7 +24,7 @@ from betfair_session.storage.location import redact
 from .output import NAME, Output, UsageError
 
 _STORE, _KEY = "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"
-_OVERRIDDEN = {"store": _STORE, "key": _KEY}  # by these arguments
+_OVERRIDDEN = {"store": _STORE, "key": _KEY, "api_url": "BETFAIR_API_URL"}  # by these arguments
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
 _ABOUT = "One live Betfair session token, shared by any number of functions and bots."
 _MAIN = """

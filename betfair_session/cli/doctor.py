@@ -13,7 +13,7 @@ from betfair_session.environment import ACCOUNT, NAMES, PASSPHRASE, PLACE, read_
 from betfair_session.exceptions import BetfairSessionError, CertificateError, ConfigurationError
 from betfair_session.secret import ODD_WORDS, Secret, odd
 
-from .commands import command, place, timeout
+from .commands import command, option, place, timeout
 from .hosts import compare_clocks, examine_hosts, examine_session
 from .output import Finding, Output, in_rows, problem
 from .probe import Case, examine_store
@@ -24,9 +24,10 @@ _NAME = "configuration"
 # Endings of variables whose values may have several lines, and blanks around them.
 _MULTILINE = ("_PEM", "_BASE64", "_OPTIONS")
 _CUTOFF = 0.7  # 1 is identical; the prefix that all names share already makes 0.6
+_API_URL = option("--api-url", "the betting API, if not Betfair's own", metavar="URL")
 
 
-@command(*place(), timeout(5, "for each answer of the store or a host"))
+@command(*place(), _API_URL, timeout(5, "for each answer of the store or a host"))
 def doctor(out: Output, *, timeout: float) -> int:
     """Look at the whole setup and say what is wrong, without a login.
 

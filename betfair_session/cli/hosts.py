@@ -185,7 +185,10 @@ def examine_session(case: Case) -> Iterator[Finding]:
         yield _examine_account(client, token, case.seconds)
         return
     if token:
-        why = "the identity hosts are not Betfair's own; name the account API in BETFAIR_API_URL"
+        why = (
+            "the identity hosts are not Betfair's own; name the account API in BETFAIR_API_URL or "
+            "--api-url"
+        )
     yield Finding(_ACCOUNT, "not checked", why)
 
 
