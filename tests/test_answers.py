@@ -23,6 +23,7 @@ from betfair_session.betfair.answers import (
 from betfair_session.betfair.jurisdictions import JURISDICTIONS, jurisdiction
 from betfair_session.betfair.login_status import CODES, after_refusal, describe
 from betfair_session.exceptions import (
+    Blocked,
     ConfigurationError,
     IdentityError,
     IdentityUnavailable,
@@ -119,6 +120,16 @@ def test_a_code_that_repeats_a_secret_is_not_shown() -> None:
         found = readings(Answer(200, body, sent))
         assert (found["certlogin"].status, found["login"].status) == (told, told)
         assert (code in str(found["keepAlive"])) == (code == "HUNTER3")
+
+
+def test_only_a_200_says_anything() -> None:
+    alive = {"status": "SUCCESS", "token": "t", "loginStatus": "SUCCESS", "sessionToken": "t"}
+    dead = {"status": "FAIL", "error": "NO_SESSION", "loginStatus": "CLOSED"}
+    for status in (204, 301, 400, 403, 404, 429, 500, 503):
+        for said in (alive, dead):
+            found = readings(Answer(status, json.dumps(said).encode()))
+            kind = Blocked if status == 403 else IdentityUnavailable
+            assert {type(each) for each in found.values()} == {kind}
 
 
 def test_no_text_of_a_server_is_shown_but_codes() -> None:

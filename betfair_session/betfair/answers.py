@@ -10,7 +10,7 @@ import re
 
 from betfair_session.exceptions import Blocked, IdentityUnavailable, LoginRefused
 from betfair_session.process import NamedTuple, clocks
-from betfair_session.secret import ODD_WORDS, Secret, odd
+from betfair_session.secret import ODD_WORDS, Secret, SecretBytes, odd
 from betfair_session.tokens import is_token
 
 TYPE_CHECKING = False
@@ -102,7 +102,8 @@ class Answer:
         self, status_code: int, body: bytes, sent: tuple[Secret, ...] = (), date: str = ""
     ) -> None:
         """Keep them."""
-        self.status_code, self.body, self.sent, self.date = status_code, body, sent, date
+        self.status_code, self.sent, self.date = status_code, sent, date
+        self.body = SecretBytes(body)  # for tools that look up the names in a traceback's lines
 
     def __repr__(self) -> str:
         return f"Answer({self.status_code})"
