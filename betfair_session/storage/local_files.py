@@ -40,7 +40,6 @@ _DISKS = frozenset(
     )
 )
 _ACL = "system.posix_acl_access"  # acl(5)
-_OCTAL = rb"\\([0-7]{3})"  # the kernel's escape for blanks and backslashes in a path
 
 
 def make_directory(path: str) -> None:
@@ -186,11 +185,8 @@ def _mounts() -> list[tuple[str, str]]:
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:
             fields, _, kind = line.partition(b" - ")
-            point = fields.split()[4]
-            if b"\\" in point:
-                import re  # rarely needed
-
-                point = re.sub(_OCTAL, lambda octal: bytes([int(octal[1], 8)]), point)
+            # The kernel writes blanks and backslashes in octal, as Python does.
+            point = fields.split()[4].decode("unicode_escape").encode("latin-1")
             found.append((os.fsdecode(point), os.fsdecode(kind.split()[0])))
     return found
 
