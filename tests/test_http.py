@@ -43,6 +43,7 @@ from betfair_session.betfair.http import (
     HANDSHAKE_SECONDS,
     IDLE_SECONDS,
     LINGER,
+    NETWORK,
     Direct,
     connecting,
     proxy_in_environment,
@@ -655,7 +656,12 @@ def wants_certificate() -> ssl.SSLError:
     [
         (requests.ConnectTimeout(ConnectTimeoutError()), ""),
         (requests.exceptions.SSLError(unproven(10)), ""),  # expired
-        *((requests.exceptions.SSLError(unproven(code)), "untrusted") for code in (18, 19, 20, 21)),
+        (requests.exceptions.SSLError(unproven(85)), ""),  # its authority has no key identifier
+        # 2: only an authority in the middle of the chain is trusted.
+        *(
+            (requests.exceptions.SSLError(unproven(code)), "untrusted")
+            for code in (2, 18, 19, 20, 21)
+        ),
         (requests.exceptions.SSLError(wants_certificate()), "client-certificate"),
     ],
 )
@@ -664,6 +670,7 @@ def test_what_is_told_where_no_connection_was_made(error: Exception, reason: str
         raise error
     found = failure_of(error)
     assert (found.sent, found.reason) == (False, reason)
+    assert (NETWORK in found.detail) == isinstance(error, requests.ConnectTimeout)
 
 
 def test_a_certificate_that_is_refused_later_says_nothing_of_the_request() -> None:

@@ -48,11 +48,15 @@ LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, pack("hh" if os.name == "nt" else
 _HEADERS = {**ACCEPT, "User-Agent": "betfair-session"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # OpenSSL's verify codes for a certificate that no trusted authority has signed.
-_NO_AUTHORITY = {18, 19, 20, 21}
+_NO_AUTHORITY = {2, 18, 19, 20, 21}
 # OpenSSL's reasons (of TLS 1.3 and 1.2) for a server that ends a handshake without a certificate.
 _WANTS_ONE = {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"}
 _PATH = "!$%&'()*+,/:;=@[]"  # sent unquoted in a path
 NETWORK = "check the network, any firewall, and the proxy if there is one (HTTPS_PROXY, ALL_PROXY)"
+_UNFIT = (
+    "ask those who run the server, or a proxy that answers in its place, for a certificate that is "
+    "valid for this host by all rules (Python 3.13 and later apply more of them)"
+)
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE}
 _UNTIMELY = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
@@ -76,7 +80,7 @@ class Failure(NamedTuple):
                 return cls(
                     f"the CA bundle {bundle} cannot be loaded ({why})", sent=False, reason="bundle"
                 )
-        untrusted = {getattr(cause, "verify_code", 0) for cause in causes} & _NO_AUTHORITY
+        verified = {getattr(cause, "verify_code", 0) for cause in causes} - {0}
         late = any(isinstance(cause, TimeoutError) for cause in causes)
         detail = "timed out" if late else type(error).__name__
         for cause in causes:
@@ -86,10 +90,12 @@ class Failure(NamedTuple):
         unconnected = any(hasattr(cause, "unconnected") for cause in causes)
         unsent = any(isinstance(cause, NoThreadError | OutOfTime) for cause in causes)
         wants_one = any(str(getattr(cause, "reason", "")) in _WANTS_ONE for cause in causes)
-        reason = "untrusted" if untrusted else "client-certificate" if wants_one else ""
+        reason = (
+            "untrusted" if verified & _NO_AUTHORITY else "client-certificate" if wants_one else ""
+        )
         exhausted = any(getattr(cause, "errno", 0) in _EXHAUSTED for cause in causes)
-        untimely = any(getattr(cause, "verify_code", 0) in _UNTIMELY for cause in causes)
-        advice = "check this machine's clock" if untimely else NETWORK
+        advice = _UNFIT if verified else NETWORK
+        advice = "check this machine's clock" if verified & _UNTIMELY else advice
         detail += f"; {advice}" if unconnected and not (reason or exhausted) else ""
         return cls(detail, not (unsent or unconnected), reason)
 
