@@ -201,11 +201,14 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
     path = pinned(verify)
     try:
         if os.path.isdir(path):
+            good = any(each[8:9] == "." for each in os.listdir(path))  # such as 5ed36f99.0
+            problem = "holds no file named by hash; give one file, or run `openssl rehash` on it"
+        else:
+            with open(path, "rb") as file:
+                good = b"CERTIFICATE-----" in file.read(_LONGEST_BUNDLE)
+            problem = "holds no certificate in PEM form"
+        if good:
             return path
-        with open(path, "rb") as file:
-            if b"CERTIFICATE-----" in file.read(_LONGEST_BUNDLE):
-                return path
-        problem = "holds no certificate in PEM form"
     except FileNotFoundError:
         problem = "does not exist"
     except OSError as error:

@@ -254,6 +254,9 @@ def test_files_stay_where_they_were_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     forms: Any = ("me.crt", "me.key"), "me.pem", Certificate.from_files("me.crt", "me.key")
     clients = [IdentityClient("key", form, verify="me.crt") for form in forms]
+    with pytest.raises(ConfigurationError):  # OpenSSL finds no authority in such a directory
+        client(verify=Path())
+    (tmp_path / "5ed36f99.0").touch()
     assert client(verify=Path()).verify == str(tmp_path)
     (tmp_path / "releases" / "42").mkdir(parents=True)
     (tmp_path / "current").symlink_to(tmp_path / "releases" / "42")
