@@ -307,6 +307,10 @@ def test_the_key_lies_in_no_file_that_can_be_read_later(
     with monkeypatch.context() as scanned:  # on Windows a scanner may have the file open
         scanned.setattr(os, "unlink", Mock(side_effect=PermissionError))
         assert Certificate.of("good.pem").load_into(ssl.create_default_context()) == []
+    broken = Mock(side_effect=ssl.SSLError(1, "library has no ciphers"))  # by its configuration
+    with monkeypatch.context() as odd, refused("tls", kit):
+        odd.setattr(ssl, "SSLContext", broken)
+        Certificate.of("good.pem").check()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with contextlib.nullcontext() if in_memory else pytest.raises(CertificateError):
         Certificate.of("good.pem").load_into(ssl.create_default_context())

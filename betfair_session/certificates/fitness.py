@@ -163,8 +163,8 @@ def hand_over(material: Material, context: ssl.SSLContext | None = None) -> None
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)
     )
     chain = [each.public_bytes(Encoding.PEM) for each in (material.certificate, *material.chain)]
-    context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
+        context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         with _as_path(b"".join([*chain, key])) as path:
             context.load_cert_chain(path, password=password)
     except OSError as error:  # one of the TLS library's has a reason of its own
