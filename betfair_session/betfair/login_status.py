@@ -142,7 +142,10 @@ _WITH_CERTIFICATE = {
     "INVALID_USERNAME_OR_PASSWORD": (
         f"If they are right, make sure that the certificate is this account's: {_UPLOAD}."
     ),
-    "CERT_AUTH_REQUIRED": f"For the certificate, {_UPLOAD}.",
+    "CERT_AUTH_REQUIRED": (
+        f"For the certificate, {_UPLOAD}. A proxy that decrypts TLS takes it away: have that let "
+        "the certlogin host through undecrypted."
+    ),
     "DANISH_AUTHORIZATION_REQUIRED": (
         "Residents of Denmark cannot log in with a certificate at all."
     ),
