@@ -75,9 +75,8 @@ class Judgement(NamedTuple):
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     """Find out what a foreign error means; an unknown one is "other" and Sent.MAYBE."""
     parts, text = [*chain(error)], "; ".join(map(clean, _attempts(error))) or clean(error)
-    answers = [answer for answer in map(_answer, parts) if answer]
-    status, code = answers[0] if answers else (0, "")
-    in_full = (_in_full(each, text) for each in parts)
+    status, code = next(filter(None, map(_answer, parts)), (0, ""))
+    in_full = (_in_full(each, text, cloud=cloud) for each in parts)
     judged = next((each for each in in_full if each), None) or _by_types(parts, text, cloud=cloud)
     return judged._replace(status=status, code=code)
 
@@ -91,7 +90,7 @@ def _attempts(error: BaseException) -> list[str]:
     return [re.sub(prefix, r"\1:", each) for each in said]
 
 
-def _in_full(error: BaseException, text: str) -> Judgement | None:
+def _in_full(error: BaseException, text: str, *, cloud: bool) -> Judgement | None:
     """Judge one error of a chain, if it says everything by itself; else return None."""
     if isinstance(error, Known):
         return Judgement(*error.meaning, clean(error))
@@ -108,7 +107,7 @@ def _in_full(error: BaseException, text: str) -> Judgement | None:
         told = f"a proxy answered {status} and made no connection"
         return Judgement("unreachable", Sent.UNCONNECTED, told)
     answer = _answer(error)
-    return _of_answer(error, *answer, text) if answer else _of_machine(error, text)
+    return _answered(error, *answer, text, cloud=cloud) if answer else _of_machine(error, text)
 
 
 def _of_machine(error: BaseException, text: str) -> Judgement | None:
@@ -173,8 +172,8 @@ def _package(module: str) -> str:
     return parts[0]
 
 
-def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judgement:
-    """Find out what an HTTP answer means."""
+def _answered(error: BaseException, status: int, code: str, text: str, *, cloud: bool) -> Judgement:
+    """Find out what an HTTP answer means; of the servers, only a cloud marks its own."""
     reason = (
         meanings.CODES.get(code)
         or meanings.STATUSES.get(status)
@@ -184,7 +183,7 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
     if _of_credentials(error, status):
         busy = 429 if reason == "throttled" else status  # STS throttles with the status 400
         return Judgement(*no_credentials("", busy).meaning, f"no credentials: {detail}: {text}")
-    if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
+    if cloud and status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
         # A proxy or gateway may answer with the same status. Taken for the store's, it would make
         # a live token look absent, or report another process's write that never happened.
         told = f"{status}, not in the store's format; is the endpoint right, or did a proxy answer?"
@@ -258,7 +257,8 @@ def _by_type(error: BaseException, *, cloud: bool) -> Meaning | None:
     denied = isinstance(error, PermissionError) and error.filename  # a connection has no filename
     if cloud and (denied or isinstance(error, _FILE_ERRORS)):
         return NO_FILE
-    code = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    number = error.errno if isinstance(error, OSError) else 0  # None in that of paramiko's socket
+    code = "EPIPE" if error.args == ("Socket is closed",) else errno.errorcode.get(number or 0, "")
     # Windows has other numbers, and names, for errors of its sockets.
     return meanings.TYPES.get(f"errno:{code.removeprefix('WSA')}") or meanings.TYPES.get(name or "")
 

@@ -268,6 +268,7 @@ TYPES: dict[str, Meaning] = {
         "asyncssh SFTPPermissionDenied; obstore PermissionDeniedError UnauthenticatedError",
         # no credentials
         ("forbidden", Sent.NEVER): "asyncssh PermissionDenied; azure ClientAuthenticationError; "
+        "paramiko AuthenticationException BadHostKeyException; "
         "botocore CredentialRetrievalError LoginError MetadataRetrievalError NoCredentialsError "
         "PartialCredentialsError RefreshWithMFAUnsupportedError SSOError TokenRetrievalError; "
         "google GoogleAuthError",
@@ -293,11 +294,12 @@ TYPES: dict[str, Meaning] = {
         "asyncssh DisconnectError SFTPConnectionLost SFTPNoConnection; azure IncompleteReadError "
         "ServiceRequestError ServiceResponseError; botocore ConnectionError HTTPClientError "
         "IncompleteReadError; ftplib error_proto error_reply error_temp; "
-        "requests RequestException; ssl SSLError",
+        "paramiko SSHException; requests RequestException; ssl SSLError",
         ("unreachable", Sent.NEVER): "google TransportError",
         ("unreachable", Sent.UNCONNECTED): "errno ECONNREFUSED EHOSTUNREACH ENETUNREACH EHOSTDOWN "
         "ENETDOWN; builtins ConnectionRefusedError; aiohttp ClientConnectorError "
-        "ClientHttpProxyError; socket gaierror; ssl SSLCertVerificationError",
+        "ClientHttpProxyError; paramiko NoValidConnectionsError; socket gaierror; "
+        "ssl SSLCertVerificationError",
     }.items()
     for package, *names in map(str.split, packages.split(";"))
     for name in names

@@ -8,22 +8,28 @@ import ftplib
 import os
 import sys
 import threading
+import time
 from asyncio import CancelledError
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import chain, repeat
 from pathlib import Path
 from traceback import TracebackException
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
+import fsspec
 import pytest
 import requests
 from botocore.exceptions import HTTPClientError
+from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from servers.process import poll
 from urllib3.exceptions import ConnectTimeoutError
 
 from betfair_session import ConfigurationError, StoreError, StoreUnavailable, StoreWriteError
+from betfair_session.process.threads import run_until
 from betfair_session.secret import SecretBytes
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, TokenStore
@@ -41,7 +47,7 @@ from storage.contract import (
     put,
     read,
 )
-from storage.places import LocalPlace
+from storage.places import TIMEOUT, LocalPlace
 from storage.plain import Plain
 from storage.surroundings import in_a_child
 
@@ -86,6 +92,18 @@ def caused(error: Exception, cause: Exception) -> Exception:
     return error
 
 
+def paramikos(name: str, base: type[Exception] = Exception) -> Exception:
+    """Return an error of fsspec's own driver for sftp."""
+    error: Exception = type(name, (base,), {"__module__": "paramiko.ssh_exception"})("x")
+    return error
+
+
+def answered(status: int) -> Exception:
+    """Return an HTTP answer without a code, as a WebDAV server gives it."""
+    response: Any = SimpleNamespace(status_code=status, headers={})
+    return requests.HTTPError(response=response)
+
+
 WINDOWS = 10_065  # that of WSAEHOSTUNREACH there
 REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
 ERRORS: list[tuple[Exception, str, bool]] = [
@@ -111,6 +129,15 @@ ERRORS: list[tuple[Exception, str, bool]] = [
     (requests.ConnectionError(REFUSED), "unreachable", False),
     (caused(requests.ConnectionError(), REFUSED), "unreachable", False),
     (HTTPClientError(error=REFUSED), "unreachable", False),
+    (paramikos("SSHException"), "unreachable", True),
+    (paramikos("NoValidConnectionsError", OSError), "unreachable", False),
+    (paramikos("AuthenticationException"), "forbidden", False),
+    (OSError("Socket is closed"), "unreachable", True),
+    (answered(401), "forbidden", False),
+    (answered(405), "other", False),
+    (answered(423), "busy", False),
+    (answered(507), "full", False),
+    (answered(502), "server", True),
     (ValueError("x"), "other", True),
 ]
 
