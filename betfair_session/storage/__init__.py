@@ -190,12 +190,12 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     _check_schemes(url)
     import fsspec
 
-    deadline = time.monotonic() + timeout
     # A new instance: fsspec would cache it for as long as the process lives.
     connect = partial(fsspec.core.url_to_fs, url, **options | {"skip_instance_cache": True})
     if "::" not in url:  # in a chain each filesystem has its own options
         check_driver_options(label, options, fsspec.get_filesystem_class(scheme_of(url)))
-    # Some connect here, as sshfs's does.
+    # Some connect here, as sshfs's does; to import a driver may take seconds, and is no wait.
+    deadline = time.monotonic() + timeout
     filesystem, root = run_until(deadline, partial(contained, connect))
     return _from_filesystem(filesystem, root, label, lambda: connect()[0])
 

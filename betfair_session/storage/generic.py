@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import ConfigurationError, StoreError
@@ -48,6 +49,9 @@ class GenericStore(TokenStore):
         self._reopen = reopen
         self.label = label
         self._lock = self._shared_lock or ForkSafeLock()
+        arrow = sys.modules.get("fsspec.implementations.arrow")
+        in_streams = arrow and isinstance(filesystem, arrow.ArrowFSWrapper)  # also hdfs's
+        self._more = {"seekable": True} if in_streams else {}  # or it can read no part of a file
         self._ours = Once(filesystem)  # fsspec's event loop does not survive a fork
         _leave_at_fork(filesystem)
 
@@ -101,7 +105,7 @@ class GenericStore(TokenStore):
         for again in (True, False):
             filesystem = self._opened()
             try:
-                content: bytes = filesystem.cat_file(path, start=0, end=MAX_READ + 1)
+                content: bytes = filesystem.cat_file(path, start=0, end=MAX_READ + 1, **self._more)
             except unless_interrupted(OSError) as error:
                 if not _tells_missing(error):
                     raise
@@ -192,5 +196,7 @@ def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
     from .loop import leave_at_fork
 
     with contextlib.suppress(RuntimeError):  # the filesystem was made before a fork
-        if filesystem.loop is not None:
-            leave_at_fork(filesystem.loop)
+        if filesystem.loop is None:
+            message = "the filesystem given has no event loop of its own (asynchronous=True?)"
+            raise ConfigurationError(f"{message}; make one without that, or give a URL")
+        leave_at_fork(filesystem.loop)

@@ -357,6 +357,48 @@ def test_an_opening_that_takes_longer_than_a_call_serves_a_later_one(
     assert any(answers() for _ in poll(60))
 
 
+def test_arrows_files_are_read_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its wrapper opens a stream for a start of 0, which cannot seek: nothing was ever read."""
+
+    class Arrow(Plain):
+        def cat_file(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - fsspec's
+            if not options.pop("seekable", False):
+                raise OSError("only valid on seekable files")
+            return super().cat_file(path, **options)
+
+    monkeypatch.setitem(sys.modules, "fsspec.implementations.arrow", Mock(ArrowFSWrapper=Arrow))
+    store = open_store((Arrow(skip_instance_cache=True), str(tmp_path)))
+    create(store)
+    assert read(store).content == b"first"
+
+
+def test_a_filesystem_without_a_loop_is_refused() -> None:
+    """With asynchronous=True only its coroutines work."""
+    with pytest.raises(ConfigurationError):
+        open_store((AsyncFileSystem(asynchronous=True, skip_instance_cache=True), "/x"))
+
+
+def test_the_import_of_a_driver_takes_no_time_from_its_opening(
+    tmp_path: Path, plain: type[Plain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many processes that start at once may need more than a call's seconds for it."""
+    now, ahead, left = time.monotonic, [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now() + ahead[0])
+
+    def load(_: str) -> type[Plain]:
+        ahead[0] += 1000
+        return plain
+
+    def connect(deadline: float, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - a driver's
+        left.append(deadline - time.monotonic())
+        return run_until(deadline, work)
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", load)
+    monkeypatch.setattr("betfair_session.storage.run_until", connect)
+    open_store(f"plain://{tmp_path}", timeout=TIMEOUT)
+    assert 0 < left[0] <= TIMEOUT < ahead[0]
+
+
 def test_a_forked_child_opens_its_own(tmp_path: Path, plain: type[Plain]) -> None:
     """One that was opened by its URL, and once; a filesystem that was given cannot be."""
     store = open_store(f"plain://{tmp_path}")
