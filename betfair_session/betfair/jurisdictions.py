@@ -91,7 +91,6 @@ JURISDICTIONS = {
 """Every jurisdiction by its name."""
 
 _ALIASES = {alias: row[0] for row in _ROWS for alias in row[1]}
-_DENMARK = frozenset({"denmark", "dk"})
 _DOMAINS = tuple(f".betfair.{domain}" for row in _ROWS for domain in row[2:4])
 
 
@@ -103,22 +102,15 @@ def is_betfairs(host: str) -> bool:
 def jurisdiction(name: str) -> Jurisdiction:
     """Look up a jurisdiction by a `JurisdictionName`; there is no default for an unknown one.
 
-    ConfigurationError: the name is not known (the message lists those that are), or it is Denmark,
-    whose residents cannot log in with a certificate.
+    ConfigurationError: the name is not known; the message lists those that are.
     """
     lower = name.lower() if isinstance(name, str) else ""
-    if lower in _DENMARK:
-        message = (
-            "Betfair does not offer the certificate login to residents of Denmark, and no other "
-            "jurisdiction's host accepts a Danish account"
-        )
-        raise ConfigurationError(message, argument="jurisdiction")
     found = JURISDICTIONS.get(_ALIASES.get(lower, lower))
     if found is None:
         message = (
             f"the jurisdiction is unknown; use one of {', '.join(JURISDICTIONS)} "
             f"(or {', '.join(_ALIASES)}). Accounts of the United Kingdom and Ireland are "
-            "international"
+            "international. Betfair offers no certificate login to residents of Denmark"
         )
         raise ConfigurationError(message, argument="jurisdiction")
     return found
