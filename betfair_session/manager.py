@@ -245,6 +245,24 @@ class SessionManager(AsyncClosable):
             )
         return session, max(deadline - time.monotonic(), _LEAST_SECONDS)
 
+    def logout(
+        self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
+    ) -> None:
+        """End the session whose token is stored there, and remove the object.
+
+        The arguments are those of `get_session`, the errors those of `Session.logout`.
+        """
+        self.session(store, key, storage_options).logout()
+
+    def unlock(
+        self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Forget refusals, and a login that seems to be under way; see `Session.unlock`.
+
+        The arguments are those of `get_session`, the errors those of `Session.unlock`.
+        """
+        self.session(store, key, storage_options).unlock()
+
     def close(self) -> None:
         """Close the stores that were opened; the client stays open: it belongs to the caller."""
         with self._lock.mine():

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -30,10 +30,10 @@ from secrets_shown import everything_in
 from betfair_session import (
     Certificate,
     CertificateError,
+    ConfigurationError,
     IdentityClient,
     Secret,
 )
-from betfair_session.certificates import fitness
 from betfair_session.sandbox import Sandbox
 
 PASS = "open-sesame-47"  # a made-up passphrase, looked for in every error
@@ -316,10 +316,8 @@ def test_the_key_lies_in_no_file_that_can_be_read_later(
         Certificate.of("good.pem").load_into(ssl.create_default_context())
 
 
-def test_the_dates_are_judged_to_the_second(kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last 30 days bring a warning."""
-    clock = Mock(wraps=datetime)
-    monkeypatch.setattr(fitness, "datetime", clock)
+def test_the_dates_are_judged_to_the_second(kit: Path) -> None:
+    """The last 30 days bring a warning; any zone will do, but there must be one."""
     dates = load_pem_x509_certificate((kit / "good.crt").read_bytes())
     begin, end = dates.not_valid_before_utc, dates.not_valid_after_utc
     certificate, month = Certificate.of("good.pem"), 30 * 86_400
@@ -329,12 +327,15 @@ def test_the_dates_are_judged_to_the_second(kit: Path, monkeypatch: pytest.Monke
         (end, -month, True),
         (end, -1, True),
     ):
-        clock.now.return_value = edge + timedelta(seconds=seconds)
-        assert bool(certificate.check()) == warns
-    for edge, reason in ((begin - timedelta(seconds=1), "not-yet-valid"), (end, "expired")):
-        clock.now.return_value = edge
-        with refused(reason, kit):
-            certificate.check()
+        now = (edge + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=2)))
+        assert bool(certificate.check(now)) == warns
+    with refused("not-yet-valid", kit):
+        certificate.check(begin - timedelta(seconds=1))
+    with refused("expired", kit):
+        certificate.check(end)
+    for naive in (end.replace(tzinfo=None), 0):
+        with pytest.raises(ConfigurationError):
+            certificate.check(naive)  # type: ignore[arg-type] # what is tested
 
 
 def test_of_two_certificates_for_one_key_the_first_that_is_valid_counts(kit: Path) -> None:

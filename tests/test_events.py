@@ -37,11 +37,13 @@ def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixt
     heard, everything = Heard(), list[Event]()
     listening = front.manager(on_event=heard)
 
-    def told(raises: type[BetfairSessionError] | None = None, call: str = "token") -> list[str]:
+    def told(
+        raises: type[BetfairSessionError] | None = None, call: str = "get_session"
+    ) -> list[str]:
         heard.clear()
         began = time.monotonic()
         with pytest.raises(raises) if raises else nullcontext() as caught:
-            getattr(listening.session(store, KEY), call)()
+            getattr(listening, call)(store, KEY)
         outer = time.monotonic() - began
         assert caught is None or heard[-1].detail == str(caught.value)
         assert all(0 <= event.seconds <= outer for event in heard)
@@ -60,7 +62,7 @@ def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixt
     assert call.result() == ["logged in", "logged out", "cannot tell"]
     store.unlink()
     aside.rename(store)
-    listening.session(store, KEY).unlock()
+    listening.unlock(store, KEY)
     sandbox.login_status("ACCOUNT_NOW_LOCKED")
     for _ in range(2):  # also of a refusal that is only remembered
         assert told(LoginRefused) == ["refused"]

@@ -88,7 +88,7 @@ def test_a_token_that_something_else_wrote_is_used_replaced_and_logged_out(
     front: Front, manager: SessionManager, write: Callable[[str], bytes]
 ) -> None:
     """By the Go library, an editor or PowerShell; a write is conditional on the stored object."""
-    for end in (front.sandbox.expire_all, lambda: manager.session(front.path, KEY).logout()):
+    for end in (front.sandbox.expire_all, lambda: manager.logout(front.path, KEY)):
         token = front.sandbox.issue()
         front.token.write_bytes(write(token))
         assert manager.get_session(front.path, KEY) == token
@@ -118,7 +118,7 @@ def test_what_is_no_live_token_is_replaced_and_junk_is_told(
     with pytest.raises(LoginRefused):
         manager.get_session(front.path, KEY)
     assert front.token.read_bytes() == content
-    manager.session(front.path, KEY).unlock()
+    manager.unlock(front.path, KEY)
     caplog.clear()
     assert manager.get_session(front.path, KEY) == front.token.read_text()
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
@@ -134,7 +134,7 @@ def test_a_logout_leaves_what_is_no_token(
     """Though a login would replace it."""
     front.token.write_bytes(content)
     with pytest.raises(NotATokenError) as caught:
-        manager.session(front.path, KEY).logout()
+        manager.logout(front.path, KEY)
     assert "bread" not in everything_in(caught.value)
     assert front.token.read_bytes() == content
     assert os.listdir(front.path) == [KEY]
@@ -215,7 +215,7 @@ def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
 
 def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
     """It repeats until it gets its turn, or an error says so. It creates nothing."""
-    front.manager().session(front.path / "nothing", KEY).unlock()
+    front.manager().unlock(front.path / "nothing", KEY)
     assert not (front.path / "nothing").exists()
     front.sandbox.login_status("INVALID_USERNAME_OR_PASSWORD", times=2)
     handle = front.session()
@@ -353,11 +353,11 @@ def test_logout_removes_the_object_and_the_locks_word_for_it(
     manager.get_session(front.path, KEY)
     assert front.read_lock().published
     for _ in range(2):
-        manager.session(front.path, KEY).logout()
+        manager.logout(front.path, KEY)
     assert not front.read_lock().published
     assert front.sandbox.counts() == {"certlogin": 1, "logout": 1}
     front.token.write_text(" \n")
-    manager.session(front.path, KEY).logout()
+    manager.logout(front.path, KEY)
     assert not front.token.exists()
 
 
@@ -417,7 +417,7 @@ def test_a_store_nobody_vouches_for_is_named_in_the_log_once(
     told = f"{manager.session(place, KEY).store.label} is"
     (warning,) = [each for each in caplog.records if told in each.getMessage()]
     assert warning.levelname == "WARNING"
-    manager.session(place, KEY).logout()
+    manager.logout(place, KEY)
 
 
 def test_the_same_place_is_one_handle(front: Front, manager: SessionManager) -> None:
@@ -461,9 +461,9 @@ def test_every_call_of_a_manager_takes_storage_options(
     with pytest.raises(StoreUnavailable):
         manager.get_session(front.path, KEY)
     assert asyncio.run(manager.aget_session(front.path, KEY, options)) == token
-    manager.session(front.path, KEY, options).unlock()
+    manager.unlock(front.path, KEY, options)
     front.lock.chmod(0o666)
-    manager.session(front.path, KEY, options).logout()
+    manager.logout(front.path, KEY, options)
     assert not front.token.exists()
 
 

@@ -17,6 +17,7 @@ from .reading import Source, look, of_base64, of_paths, of_pem, of_text
 
 if TYPE_CHECKING:
     import ssl
+    from datetime import datetime
 
     from betfair_session.secret import Secret
 
@@ -153,23 +154,27 @@ class Certificate(NamedTuple):
         return cls((of_base64("the PKCS#12 text", text),), _as_secret(passphrase))
 
     @discreet
-    def check(self) -> list[str]:
+    def check(self, now: datetime | None = None) -> list[str]:
         """Read the certificate and check that Betfair would accept it.
 
         It and its key must be readable and belong together. The key must be RSA of at least 2048
         bits, the certificate within its dates and allowed for client authentication. Only a login
         shows whether it was uploaded to the account.
 
+        Args:
+            now: the time to check the dates by, timezone-aware; None for the clock's.
+
         Returns:
             A list, with a warning in it if the certificate expires within 30 days.
 
         Raises:
             CertificateError: it is missing, unreadable or unfit; the message says what to do.
+            ConfigurationError: `now` is no timezone-aware datetime.
         """
-        return self._checked()
+        return self._checked(now)
 
     @discreet
-    def load_into(self, context: ssl.SSLContext) -> list[str]:
+    def load_into(self, context: ssl.SSLContext, now: datetime | None = None) -> list[str]:
         """Check the certificate and give it to a TLS context.
 
         The key is decrypted in memory only. Python's TLS reads it from a file: on Linux an
@@ -178,14 +183,16 @@ class Certificate(NamedTuple):
 
         Args:
             context: will present the certificate to servers that ask for one.
+            now: as in `check`.
 
         Returns:
             Warnings, as `check`.
 
         Raises:
             CertificateError: as `check`, or the TLS library refuses the certificate.
+            ConfigurationError: as `check`.
         """
-        return self._checked(context)
+        return self._checked(now, context)
 
     @discreet
     def requests_cert(self) -> str | tuple[str, str]:
@@ -209,11 +216,11 @@ class Certificate(NamedTuple):
         names = [each.name for each in sorted(found, key=lambda each: len(each.keys))]
         return names[0] if len(names) == 1 else (names[0], names[1])
 
-    def _checked(self, context: ssl.SSLContext | None = None) -> list[str]:
+    def _checked(self, now: datetime | None, context: ssl.SSLContext | None = None) -> list[str]:
         from .fitness import assemble, fitness, hand_over
 
         material = assemble([look(source, self.passphrase) for source in self.sources])
-        problems, warnings = fitness(material.certificate, material.name)
+        problems, warnings = fitness(material.certificate, material.name, now)
         if problems:
             raise CertificateError("; ".join(map(str, problems)), reason=problems[0].reason)
         hand_over(material, context)

@@ -14,7 +14,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from betfair_session.exceptions import CertificateError
+from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process import NamedTuple
 from betfair_session.process.causes import quietly
 
@@ -103,14 +103,24 @@ def key_text(public: object) -> str:
     return f"{kind}, {size} bits" if size else kind
 
 
-def fitness(certificate: Certificate, name: str) -> tuple[list[CertificateError], list[str]]:
-    """Return the problems that make a certificate unfit for Betfair, and warnings."""
+def fitness(
+    certificate: Certificate, name: str, now: datetime | None = None
+) -> tuple[list[CertificateError], list[str]]:
+    """Return the problems that make a certificate unfit for Betfair, and warnings.
+
+    `now` is the time to check the dates by; None for the clock's.
+    """
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.x509 import ExtendedKeyUsage
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    public, now = public_key(certificate), datetime.now(UTC)
-    starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now is None:
+        now = datetime.now(UTC)
+    elif not isinstance(now, datetime) or now.utcoffset() is None:
+        message = "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
+        raise ConfigurationError(message)
+    public, starts = public_key(certificate), certificate.not_valid_before_utc
+    ends = certificate.not_valid_after_utc
     strong = isinstance(public, rsa.RSAPublicKey) and public.key_size >= MIN_BITS
     extensions = attempt(lambda: [each.value for each in certificate.extensions])
     allowing = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}

@@ -60,7 +60,7 @@ def call(manager: SessionManager, place: Place, number: int, pool: ThreadPoolExe
         with from_env(dotenv=None) as other:
             other.get_session(*place)
     elif manner == 13:
-        manager.session(*place).logout()  # the next call logs in
+        manager.logout(*place)  # the next call logs in
         session = manager.session(*place)
         lock = session.key + ".login"
         session.store.delete(lock, deadline=within(20))  # else the brake stops it

@@ -32,7 +32,7 @@ def live_a_life(planted: Planted, said: Said, place: Bucket) -> None:
         assert planted.found_in(place.get(f"{KEY}.login") or b"") == []
         planted.sandbox.expire_all()
         manager.get_session(*at)
-        manager.session(*at).logout()
+        manager.logout(*at)
     assert planted.found_in(said()) == []
 
 
