@@ -101,6 +101,18 @@ def test_parameters_arrive_and_stay_as_they_are(
     assert refs[-1] == own["customerRef"]
 
 
+def test_a_recorded_answer_fits_the_same_call_of_every_exchange(
+    exchange: Exchange, betting_session: Session, sandbox: Sandbox
+) -> None:
+    """JSON-RPC ids count from 1 in each, as tests with recorded answers need it."""
+    for each in (exchange, Exchange(betting_session)):
+        for number in (1, 2):
+            recorded = {"jsonrpc": "2.0", "result": number, "id": number}
+            sandbox.fault("betting", "non_object", body=json.dumps(recorded))
+            assert each.call("listEventTypes") == number
+        each.close()
+
+
 def test_an_order_does_not_wait_for_a_verification_that_hangs(
     front: Front, hands: HandClocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from betfair_session.session import Session
 
 _JSON = {"Content-Type": "application/json"}
-_NUMBERS = itertools.count(1)  # JSON-RPC ids; no answer is taken for that of another call
 _CONNECTIONS = 32  # kept for each host
 _PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _PIECE_BYTES = 16_384  # read between two checks of the deadline
@@ -107,6 +106,8 @@ class Exchange(Closable):
         self._base = base
         self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
+        # JSON-RPC ids: no answer on its connections is taken for that of another call.
+        self._numbers = itertools.count(1)
         self._sent = orders_sent_for(session)
         self._replays_orders = replay_orders  # BetfairAuth checks it
         self.requests = OwnSession(
@@ -161,7 +162,7 @@ class Exchange(Closable):
         seconds = checked_seconds(timeout, usual=self._timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
-        number = None if checked_flag(rest, "rest") else next(_NUMBERS)
+        number = None if checked_flag(rest, "rest") else next(self._numbers)
         body = encoded(method, params, number)
         path = f"rest/v1.0/{name}/" if rest else "json-rpc/v1"
         url = f"{self._base}{service}/{path}"
