@@ -1,21 +1,14 @@
-"""Imports point one way, nothing heavy is imported early, and the public names are as promised."""
+"""Imports point one way, nothing heavy is imported early, and type checkers see what is meant."""
 
 from __future__ import annotations
 
 import ast
-import builtins
-import inspect
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
-from importlib import metadata
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import FunctionType
-from unittest.mock import Mock
 
 import pytest
 
@@ -23,15 +16,6 @@ import betfair_session
 from betfair_session import exceptions
 
 PACKAGE = Path(betfair_session.__file__).parent
-
-PUBLIC = {
-    *exceptions.__all__,
-    *("BetfairAuth", "Certificate", "Check", "Event", "EventKind", "Exchange"),
-    *("FileSystem", "IdentityClient"),
-    *("Jurisdiction", "JurisdictionName", "KeepAlive", "LeaseSettings", "Place", "Report"),
-    *("Secret", "Session", "SessionManager", "Store", "StrPath", "TokenStore"),
-    *("from_env", "place_from_env", "session_is_invalid"),
-}
 
 # Each room may import from the rooms above it; those in one line do not import each other.
 ROOMS = [
@@ -169,65 +153,6 @@ def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
     program = (sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)")
     done = subprocess.run(program, capture_output=True, text=True, check=True)
     assert heavy & {*done.stdout.split()} == set()
-
-
-# --- the public names -----------------------------------------------------------------------------
-
-
-def test_the_public_names_are_there_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """People outside build on these; what has not been imported yet is listed by dir, too."""
-    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    checked = {name.asname for node in imports for name in node.names if name.asname}
-    assert [each.module for each in imports if each.names[0].name == "*"] == ["exceptions"]
-    checked |= {*exceptions.__all__}
-    assert set(vars(betfair_session)["__all__"]) == checked == PUBLIC  # by type checkers, too
-    assert set(dir(betfair_session)) >= PUBLIC
-    for name in PUBLIC - {"EventKind", "JurisdictionName", "Store", "StrPath"}:  # of types
-        assert getattr(betfair_session, name).__name__ == name
-    assert betfair_session.Store | None
-    assert betfair_session.__version__ == version("betfair-session")
-    # Archives for functions are often stripped of it.
-    missing = Mock(side_effect=PackageNotFoundError("betfair-session"))
-    monkeypatch.setattr(metadata, "version", missing)
-    assert not hasattr(betfair_session, "__version__")
-    with pytest.raises(AttributeError):
-        getattr(betfair_session, "get_session")  # noqa: B009 - mypy knows that it is missing
-
-
-TYPES = {"EventKind", "FileSystem", "JurisdictionName", "Store", "StrPath", "TokenStore"}
-# Names in the signatures that other packages define.
-FOREIGN = {"datetime", "timedelta", "requests", "Response", "Session", "os", "PathLike", "ssl"}
-FOREIGN |= {"SSLContext", "Self", "Callable", "Iterable", "Mapping", "Any", "Literal"}
-
-
-def signatures(thing: object) -> Iterator[Callable[..., object]]:
-    """Yield what users call of a public name: itself, or its public methods and properties."""
-    if not isinstance(thing, type):
-        assert callable(thing)
-        yield thing
-        return
-    for name, value in vars(thing).items():
-        function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-        made = thing is not betfair_session.Session  # by users, not by a manager
-        if isinstance(function, FunctionType) and (name[0] != "_" or (made and name == "__init__")):
-            yield function
-
-
-def test_everything_in_a_public_signature_can_be_imported() -> None:
-    """Such as the type of a store; and every parameter has a name, which `help` shows.
-
-    An error takes the attributes that its docstring lists.
-    """
-    words = set[str]()
-    for name in PUBLIC - TYPES:
-        for function in signatures(getattr(betfair_session, name)):
-            for parameter in inspect.signature(function).parameters.values():
-                anything = {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}
-                assert parameter.kind not in anything or name in exceptions.__all__
-            for annotation in function.__annotations__.values():
-                words |= set(re.findall(r"[A-Za-z]\w*", annotation))
-    assert words <= {*PUBLIC, *FOREIGN, *dir(builtins)}
 
 
 def test_a_type_checker_catches_every_misuse_and_nothing_else() -> None:
