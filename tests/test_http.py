@@ -445,6 +445,17 @@ def test_a_bundle_that_is_damaged_later_is_named(
             assert str(bundle) in str(error)
 
 
+def test_a_bundle_is_not_to_blame_for_the_file_of_tls_keys(
+    stranger: Stranger, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "nowhere" / "keys.log"))
+    with stranger.serving(saying(WHOLE)) as listener:
+        error = stranger.client(listener, verify=bundle).check("t").error
+    assert error
+    assert (error.reason, error.sent) == ("", False)
+    assert str(bundle) not in str(error)
+
+
 def test_a_bundle_that_is_loaded_is_not_to_blame(stranger: Stranger, bundle: Path) -> None:
     """A program that dropped its rights may not read it again, and needs not."""
     with contextlib.ExitStack() as stack:

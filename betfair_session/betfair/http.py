@@ -76,10 +76,11 @@ class Failure(NamedTuple):
         causes = list(chain(error))
         for cause in causes:
             if bundle := getattr(cause, "bundle", ""):
-                why = getattr(cause, "strerror", "")
-                return cls(
-                    f"the CA bundle {bundle} cannot be loaded ({why})", sent=False, reason="bundle"
-                )
+                what, reason = f"the CA bundle {bundle} cannot be loaded", "bundle"
+                # Python opens this file with it, and then the error names it.
+                if getattr(cause, "filename", None) == os.environ.get("SSLKEYLOGFILE", ""):
+                    what, reason = "the file in SSLKEYLOGFILE cannot be written", ""
+                return cls(f"{what} ({getattr(cause, 'strerror', '')})", sent=False, reason=reason)
         verified = {getattr(cause, "verify_code", 0) for cause in causes} - {0}
         late = any(isinstance(cause, TimeoutError) for cause in causes)
         detail = "timed out" if late else type(error).__name__
