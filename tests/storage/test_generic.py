@@ -14,7 +14,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import chain, repeat
 from pathlib import Path
-from traceback import TracebackException
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -30,7 +29,6 @@ from urllib3.exceptions import ConnectTimeoutError
 
 from betfair_session import ConfigurationError, StoreError, StoreUnavailable, StoreWriteError
 from betfair_session.process.threads import run_until
-from betfair_session.secret import SecretBytes
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, TokenStore
 from storage.contract import (
@@ -223,25 +221,6 @@ def test_what_the_caller_handles_is_no_part_of_an_error(kind: type[Exception]) -
         error = failure("create", store)
     assert error.landed
     assert error.reason != "timeout" or kind is requests.Timeout
-
-
-def test_an_error_keeps_no_foreign_frame_and_no_secret() -> None:
-    """Their locals hold what was being written, and their texts may hold a credential."""
-    secret = "secret=abc123DEF456ghi789JKL012mno345PQR678stu9"
-
-    class Failing(MemoryFileSystem):  # type: ignore[misc] # fsspec is untyped
-        def pipe_file(self, *given: Any, **_: object) -> None:  # noqa: ANN401 - fsspec's
-            kept = bytes(given[1])
-            assert kept
-            raise OSError(secret) from TimeoutError(secret)
-
-    store = open_store((Failing(skip_instance_cache=True), "/x"))
-    with pytest.raises(StoreError) as caught:
-        put(store, SecretBytes(b"a token"))
-    error = caught.value.with_traceback(None)
-    shown = "".join(TracebackException.from_exception(error, capture_locals=True).format())
-    assert "a token" not in shown
-    assert "abc123DEF456" not in shown + repr(vars(error))
 
 
 class Hanging:
