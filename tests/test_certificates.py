@@ -361,17 +361,6 @@ def test_a_package_that_cannot_be_loaded_is_told(
     assert (error["exit_code"], error["reason"]) == (2, "package")
 
 
-def test_a_file_that_is_replaced_is_read_anew(kit: Path, tmp_path: Path) -> None:
-    """A renewed certificate is picked up by the next login of a running process."""
-    path = tmp_path / "client.pem"
-    certificate = Certificate.of(path)
-    path.write_bytes((kit / "mixed.pem").read_bytes())
-    with refused("mismatch", kit):
-        certificate.check()
-    path.write_bytes((kit / "good.pem").read_bytes())
-    assert certificate.check() == []
-
-
 def test_a_session_of_the_callers_own_gets_plain_pem_files(
     kit: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
