@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import socket
-import ssl
 from pathlib import Path
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -37,25 +35,6 @@ def test_only_an_uploaded_certificate_of_the_account_logs_in(
     caller.http.verify = True
     with pytest.raises(requests.exceptions.SSLError):
         caller.certlogin()
-
-
-def test_a_resumed_tls_session_keeps_its_client_certificate(sandbox: Sandbox) -> None:
-    context = ssl.create_default_context(cafile=sandbox.ca_bundle)
-    context.load_cert_chain(*sandbox.certificate)
-    form = urlencode({"username": sandbox.username, "password": sandbox.password})
-    head = {"Host": "localhost", "Connection": "close", "X-Application": sandbox.app_key}
-    head |= {"Content-Type": FORM, "Content-Length": str(len(form))}
-    lines = ["POST /api/certlogin HTTP/1.1", *(f"{name}: {head[name]}" for name in head), "", form]
-    address, session = ("127.0.0.1", urlsplit(sandbox.identity_cert_url).port or 0), None
-    for again in (False, True):
-        with (
-            socket.create_connection(address, timeout=20) as raw,
-            context.wrap_socket(raw, server_hostname="localhost", session=session) as tls,
-        ):
-            tls.sendall("\r\n".join(lines).encode())
-            assert b'"SUCCESS"' in b"".join(iter(lambda: tls.recv(4096), b""))
-            session = tls.session
-            assert tls.session_reused == again
 
 
 def test_forms_that_betfair_does_not_take(sandbox: Sandbox, caller: Caller) -> None:

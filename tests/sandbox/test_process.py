@@ -149,17 +149,6 @@ def test_each_test_of_a_users_gets_a_sandbox_and_a_store_as_new(tmp_path: Path) 
     assert "2 passed" in output
 
 
-def test_ports_can_be_chosen_and_a_taken_one_is_an_error(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with Sandbox() as sandbox:
-        taken = urlsplit(sandbox.identity_url).port or 0
-        with pytest.raises(SandboxError) as caught:
-            Sandbox(port=taken)
-    assert str(taken) in str(caught.value)
-    assert capfd.readouterr().err == ""  # the error has it
-
-
 def test_a_users_own_modules_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bot's directory often has a secrets.py, which Python would run in place of its own."""
     (tmp_path / "secrets.py").write_text("raise SystemExit('the user's')\n")
@@ -175,12 +164,6 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SandboxError) as caught:
         Sandbox()
     assert all(word in str(caught.value) for word in ("trustme", "betfair-session[sandbox]"))
-
-
-@pytest.mark.parametrize("port", [65_534, -5])
-def test_ports_that_are_none_are_told(port: int) -> None:
-    with pytest.raises(SandboxError, match="65533"):
-        Sandbox(port=port)
 
 
 def test_another_process_controls_a_running_sandbox(
