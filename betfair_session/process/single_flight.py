@@ -238,9 +238,7 @@ def _begin_lasting(work: Callable[[], T]) -> Outcome[T]:
 
 def no_thread_error() -> IdentityUnavailable:
     """Make the error of a call for which no thread can be started."""
-    error = IdentityUnavailable("no thread can be started to ask for the token")
-    error.sent = False
-    return error
+    return IdentityUnavailable("no thread can be started to ask for the token", sent=False)
 
 
 async def _wait_in_loop(outcome: Outcome[Any], deadline: float | None = None) -> None:
