@@ -191,6 +191,10 @@ def run_until(deadline: float, work: Callable[[], T], *, may_log_in: bool = Fals
     before = LASTS.set(LASTS.get() or (may_log_in and not threading.current_thread().daemon))
     try:
         outcome = begin(work)
+    except NoThreadError:
+        if threading.main_thread().is_alive():
+            raise
+        return work()  # Python 3.12 starts none for an atexit function, such as a logout
     finally:
         LASTS.reset(before)
     if not outcome.wait(deadline):
