@@ -78,8 +78,11 @@ def open_store(
         StoreUnavailable: a driver that connects when it is made could not, or not in time; or
             Python is shutting down.
     """
-    options = dict(storage_options or {})
-    if isinstance(store, (str, os.PathLike)):
+    is_open = isinstance(store, tuple) or hasattr(store, "cat_file")
+    # A UPath has options of its own; only some releases of it are os.PathLike.
+    own = None if is_open else getattr(store, "storage_options", None)
+    options = {**(own or {}), **(storage_options or {})}
+    if isinstance(store, (str, os.PathLike)) or own is not None:
         url = _text(store)
         check_store(url)
         opening = Operation("open", redact(url), cloud=True)
@@ -102,10 +105,10 @@ def open_store(
     return _from_filesystem(filesystem, root)
 
 
-def _text(path: str | os.PathLike[str]) -> str:
+def _text(path: Any) -> str:  # noqa: ANN401 - a text, or any kind of path
     """Return a path's text: a URL if it shows one, as cloudpathlib's do, whose file is a copy."""
     shown = path if isinstance(path, str) else str(path)
-    return shown if "://" in shown else os.fsdecode(path)
+    return shown if "://" in shown or not isinstance(path, os.PathLike) else os.fsdecode(path)
 
 
 def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:

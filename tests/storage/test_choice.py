@@ -405,6 +405,21 @@ class CloudPath:
         raise AssertionError  # a request, and no place that lasts
 
 
+def test_a_path_with_options_of_its_own_is_opened_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a UPath: opened without them, it would be another server's, or have no host at all."""
+    connect = Mock(return_value=(MemoryFileSystem(), "/x"))
+    monkeypatch.setattr(fsspec.core, "url_to_fs", connect)
+    text = {"__str__": lambda _: "ftp:///x"}
+    newer: Any = type("UPath", (), {**text, "storage_options": {"host": "h", "port": 1}})
+    older: Any = type("Older", (newer,), {"__fspath__": newer.__str__})
+    for path in (newer(), older()):
+        open_store(path, {"port": 2})
+        assert connect.call_args.args == ("ftp:///x",)
+        assert connect.call_args.kwargs == {"host": "h", "port": 2, "skip_instance_cache": True}
+
+
 def test_a_path_that_shows_a_url_is_that_url() -> None:
     for store in (CloudPath(), (MemoryFileSystem(), CloudPath())):
         assert type(open_store(store)) is MemoryStore
