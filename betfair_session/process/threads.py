@@ -304,21 +304,21 @@ class Once(Generic[T]):
             raise OutOfTime
         return outcome.result()
 
+    def made(self) -> T | None:
+        """Return what is made already."""
+        outcome = self._outcome
+        return outcome.result() if outcome and outcome.done() and outcome.error is None else None
+
     def offer(self, made: T) -> None:
         """Let `get` return this until there is another: it was forgotten while it was made."""
         with self._lock:
-            if not _is_made(self._outcome):
+            if self.made() is None:
                 self._outcome = Outcome()
                 self._outcome.end(made)
 
     def forget(self, made: T | None = None) -> None:
         """Let the next `get` make it anew; given `made`, only if that is current."""
         with self._lock:
-            outcome = self._outcome  # dropped after the lock: that may close it
-            done = _is_made(outcome)
-            if made is None or (outcome and done and outcome.result() is made):
-                self._outcome, self.again = None, self.again or done
-
-
-def _is_made(outcome: Outcome[T] | None) -> bool:
-    return outcome is not None and outcome.done() and outcome.error is None
+            current = self.made()  # dropped after the lock: that may close it
+            if made is None or current is made:
+                self._outcome, self.again = None, self.again or current is not None

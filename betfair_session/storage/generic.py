@@ -119,7 +119,7 @@ class GenericStore(TokenStore):
         return StoredObject(SecretBytes(content), version_of(content))
 
     def _run(self, work: Callable[[], T], verb: str, key: str, deadline: float) -> T:
-        lock = self._lock
+        lock, before = self._lock, self._ours.made()
 
         def apart() -> T:
             try:
@@ -135,7 +135,9 @@ class GenericStore(TokenStore):
                 # An abandoned thread may never release it. From here on its write may overlap with
                 # the next one, as a write by another process always may.
                 self._lock = self._shared_lock or ForkSafeLock()
-                if self._reopen:  # some drivers, such as sshfs's, never connect again by themselves
+                # Some drivers, such as sshfs's, never connect again by themselves. What was opened
+                # since this call began may be good.
+                if self._reopen and self._ours.made() is before:
                     self._ours.forget()
             raise
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import ftplib
 import os
@@ -27,10 +26,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 from servers.process import poll
 from urllib3.exceptions import ConnectTimeoutError
 
-from betfair_session import ConfigurationError, StoreError, StoreUnavailable, StoreWriteError
+from betfair_session import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process.threads import run_until
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, TokenStore
+from betfair_session.storage.generic import GenericStore
 from storage.contract import (
     CALLS,
     WRITES,
@@ -315,25 +315,28 @@ def test_an_opening_that_takes_longer_than_a_call_serves_a_later_one(
 ) -> None:
     """A server that is slow to let it in would else never be reached again."""
     store = open_store(f"plain://{tmp_path}")
+    assert isinstance(store, GenericStore)
     plain.before = once(ConnectionResetError())
     failure("read", store)
-    hang, make = Hanging("open"), plain.__init__
+    hangs, make = [Hanging("open"), Hanging("open")], plain.__init__
+    left = iter(hangs)
 
     def slow(self: Plain, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-        hang("open")
+        next(left)("open")
         make(self, *arguments, **options)
-
-    def answers() -> bool:
-        with contextlib.suppress(StoreError):
-            return get(store) is None
-        return False
 
     plain.__init__ = slow  # type: ignore[method-assign]
     assert failure("read", store, timeout=0.05).reason == "timeout"
-    assert hang.reached.wait(60)
-    plain.__init__ = Mock(side_effect=RuntimeError("too slow again"))  # type: ignore[method-assign]
-    hang.gate.set()
-    assert any(answers() for _ in poll(60))
+    assert hangs[0].reached.wait(60)
+    with ThreadPoolExecutor() as pool:
+        late = pool.submit(failure, "read", store, timeout=1)
+        assert hangs[1].reached.wait(60)
+        hangs[0].gate.set()
+        assert any(store._ours.made() for _ in poll(60))
+        assert late.result().reason == "timeout"
+    plain.__init__ = Mock(side_effect=RuntimeError("as slow again"))  # type: ignore[method-assign]
+    assert get(store) is None
+    hangs[1].gate.set()
 
 
 def test_arrows_files_are_read_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
