@@ -55,7 +55,7 @@ def later(moment: Times, seconds: float) -> Times:
 
 def passed(since: Times, moment: Times | None = None) -> float:
     """Return the seconds from `since` to `moment` (or now), by the clock that advanced more."""
-    steady_now, wall_now = moment or now()
+    steady_now, wall_now = moment or (steady(), wall())
     return max(steady_now - since[0], wall_now - since[1])
 
 

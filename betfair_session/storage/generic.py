@@ -7,7 +7,6 @@ these stores, MemoryStore alone says `atomic = True`.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import sys
 from typing import TYPE_CHECKING, Any
@@ -53,7 +52,7 @@ class GenericStore(TokenStore):
         in_streams = arrow and isinstance(filesystem, arrow.ArrowFSWrapper)  # also hdfs's
         self._more = {"seekable": True} if in_streams else {}  # or it can read no part of a file
         self._ours = Once(filesystem)  # fsspec's event loop does not survive a fork
-        _leave_at_fork(filesystem)
+        _leave_at_fork(filesystem, self.label)
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read with one `cat_file`; see TokenStore.get."""
@@ -154,7 +153,7 @@ class GenericStore(TokenStore):
                 "make it in the process that uses it, or give a URL instead"
             )
         filesystem = self._reopen()
-        _leave_at_fork(filesystem)
+        _leave_at_fork(filesystem, self.label)
         self._ours.offer(filesystem)  # it may have taken longer than the call that began it
         return filesystem
 
@@ -192,13 +191,9 @@ def _is_missing(filesystem: Any, path: str) -> bool:  # noqa: ANN401 - fsspec is
     return name.casefold() not in names
 
 
-def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
-    if not getattr(filesystem, "async_impl", False):
-        return
-    from .loop import leave_at_fork
+def _leave_at_fork(filesystem: Any, label: str) -> None:  # noqa: ANN401 - fsspec is untyped
+    """Make forked children leave the connections of an asynchronous driver alone."""
+    if getattr(filesystem, "async_impl", False):
+        from .loop import loop_of
 
-    with contextlib.suppress(RuntimeError):  # the filesystem was made before a fork
-        if filesystem.loop is None:
-            message = "the filesystem given has no event loop of its own (asynchronous=True?)"
-            raise ConfigurationError(f"{message}; make one without that, or give a URL")
-        leave_at_fork(filesystem.loop)
+        loop_of(filesystem, label)

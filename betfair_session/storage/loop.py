@@ -129,8 +129,21 @@ def _cut_off(loop: Any) -> None:  # noqa: ANN401 - a loop's selector has no publ
 
 _loops = _Loops()
 background_loop = _loops.get
-leave_at_fork = _loops.others.add
-"""Make forked children leave the parent's connections on this loop alone."""
+
+
+def loop_of(filesystem: Any, label: str) -> AbstractEventLoop:  # noqa: ANN401 - a driver's
+    """Return the loop of a caller's filesystem; forked children leave its connections alone."""
+    try:
+        loop: AbstractEventLoop | None = filesystem.loop
+        problem = "has no event loop of its own (asynchronous=True?)"
+    except RuntimeError:
+        loop, problem = None, "was made before this process was forked"
+    if loop is None or not loop.is_running():
+        raise ConfigurationError(
+            f"the filesystem given for {label} {problem}; make a new one, or give a URL"
+        )
+    _loops.others.add(loop)
+    return loop
 
 
 def _inside(loop: AbstractEventLoop) -> bool:
@@ -271,19 +284,5 @@ class LoopStore(CloudStore):
             driver = held.driver if isinstance(held, Opened) else held
             return cast("Coroutine[Any, Any, T]", send(driver, name, *given))
 
-        loop = background_loop() if self._theirs is None else self._their_loop()
+        loop = background_loop() if self._theirs is None else loop_of(self._theirs, self.label)
         return run(loop, work, deadline=deadline)
-
-    def _their_loop(self) -> AbstractEventLoop:
-        """Return the loop of the caller's filesystem."""
-        try:
-            loop: AbstractEventLoop | None = self._theirs.loop
-            problem = "has no event loop of its own (asynchronous=True?)"
-        except RuntimeError:
-            loop, problem = None, "was made before this process was forked"
-        if loop is None or not loop.is_running():
-            raise ConfigurationError(
-                f"the filesystem given for {self.label} {problem}; make a new one, or give a URL"
-            )
-        leave_at_fork(loop)
-        return loop
