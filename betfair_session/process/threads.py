@@ -18,7 +18,6 @@ from . import Generic, T, reset_in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable
     from typing import Any
 
@@ -261,13 +260,6 @@ async def task_within(work: Callable[[], Awaitable[T]], seconds: float) -> T:
         if type(error) is TimeoutError:  # asyncio's own holds the task, which holds it
             error.__traceback__ = error.__cause__ = error.__context__ = None
         raise
-
-
-def serve(loop: AbstractEventLoop) -> None:
-    """Run an event loop for ever, also when some task is to end the program."""
-    while True:
-        with suppress(KeyboardInterrupt, SystemExit):
-            loop.run_forever()
 
 
 class Once(Generic[T]):

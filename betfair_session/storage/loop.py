@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import reset_in_child
-from betfair_session.process.threads import NoThreadError, serve, start, task_within
+from betfair_session.process.threads import NoThreadError, start, task_within
 
 from .cloud import CloudStore, Driver
 from .errors import contained
@@ -71,6 +71,13 @@ def _new_loop() -> AbstractEventLoop:
     return asyncio.new_event_loop() if "uvloop" in sys.modules else own()
 
 
+def _serve(loop: AbstractEventLoop) -> None:
+    """Run an event loop for ever, also when some task is to end the program."""
+    while True:
+        with suppress(KeyboardInterrupt, SystemExit):
+            loop.run_forever()
+
+
 class _Loops:
     """Our event loop for the drivers that we open, and the loops of filesystems from callers."""
 
@@ -92,7 +99,7 @@ class _Loops:
                 loop.set_default_executor(DaemonExecutor())
                 try:
                     # In an empty context: the loop outlives the caller's.
-                    Context().run(start, partial(serve, loop), "betfair-session-io")
+                    Context().run(start, partial(_serve, loop), "betfair-session-io")
                 except (NoThreadError, RuntimeError):
                     loop.close()  # it has open descriptors
                     raise
