@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # Before Python 3.14, Ctrl-C interrupts no wait for a lock on Windows.
 _SLICE_SECONDS = 0.2 if os.name == "nt" else threading.TIMEOUT_MAX
 
-
 LASTS: ContextVar[bool] = ContextVar("lasts", default=False)
 """Whether Python, at its end, waits for a login: its caller's thread is no daemon."""
 
@@ -49,8 +48,7 @@ def start(
     work: Callable[[], object], name: str = "betfair-session", *, daemon: bool = True
 ) -> threading.Thread:
     """Start a thread that does `work` in the caller's context."""
-    run = copy_context().run
-    thread = threading.Thread(target=run, args=(work,), name=name)
+    thread = threading.Thread(target=copy_context().run, args=(work,), name=name)
     with suppress(RuntimeError):  # an isolated sub-interpreter has no daemon threads
         thread.daemon = daemon
     try:
@@ -114,8 +112,7 @@ class Outcome(Generic[T]):
     def then(self, tell: Callable[[], object], waits: Callable[[], bool] = lambda: True) -> None:
         """Call `tell` when the work ends, in the thread that ends it, or now if it has ended.
 
-        It may be called more than once. A RuntimeError that it raises is ignored. `waits` returns
-        whether somebody still waits for that.
+        It may be called again, and its RuntimeError is ignored. `waits`: does somebody still wait?
         """
         self._callbacks[tell] = waits
         if self._found:
@@ -184,8 +181,7 @@ def run_until(deadline: float, work: Callable[[], T], *, may_log_in: bool = Fals
     """Do `work` in its own thread and wait for it until `deadline`, or raise OverrunError.
 
     A read timeout starts anew with every byte, and some drivers have none, so only another thread
-    guarantees an end. If the work `may_log_in`, the end of the program does not cut that off,
-    though it does the work itself.
+    guarantees an end. If the work `may_log_in`, the end of the program cuts no login off.
     """
     before = LASTS.set(LASTS.get() or (may_log_in and not threading.current_thread().daemon))
     try:
