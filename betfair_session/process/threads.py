@@ -262,7 +262,6 @@ class Once(Generic[T]):
     """Something that a process makes once: the first caller makes it, and the others wait."""
 
     _parents: object = None
-    _outcome: Outcome[T] | None
 
     def __init__(self, made: T | None = None) -> None:
         """Start with nothing made, or with what the caller has made."""
@@ -274,7 +273,7 @@ class Once(Generic[T]):
     def _begin(self) -> None:
         # Re-entrant: a garbage collection in the thread that holds it may run code that asks again.
         self._lock = threading.RLock()
-        self._outcome = None
+        self._outcome: Outcome[T] | None = None
         self.again = False  # whether the next `get` makes it anew, or the last one did
 
     def after_fork(self) -> None:
@@ -285,8 +284,7 @@ class Once(Generic[T]):
     def get(self, make: Callable[[], T], *, deadline: float | None) -> T:
         """Return what `make` made, now or earlier; OutOfTime at `deadline`: it is still at work."""
         with self._lock:
-            outcome = self._outcome
-            if outcome is None or (outcome.done() and outcome.error is not None):
+            if not (outcome := self._outcome) or (outcome.done() and outcome.error is not None):
                 outcome = self._outcome = begin(make)
         if not outcome.wait(deadline):
             raise OutOfTime
