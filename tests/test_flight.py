@@ -676,6 +676,15 @@ def test_without_threads_each_caller_is_told_and_nothing_is_sent(
     keeping.close()
 
 
+def test_a_task_of_another_library_is_told_so_and_begins_nothing(front: Front) -> None:
+    """As of trio, whose event loop runs no task of asyncio's."""
+    session = front.session()
+    for call in (session.atoken, session.averify, session.alogout, session.aclose):
+        with pytest.raises(ConfigurationError):
+            call().send(None)
+    assert front.sandbox.counts() == {}
+
+
 @pytest.mark.usefixtures("program_ended")
 def test_without_threads_a_program_that_ends_still_asks_by_itself(
     front: Front, no_threads: Callable[[], AbstractContextManager[None]]

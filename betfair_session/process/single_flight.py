@@ -21,6 +21,7 @@ from .threads import LASTS, NoThreadError, Outcome, begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Generator
     from typing import Any, TypeAlias
 
@@ -205,6 +206,7 @@ def wait_for(waits: Waits[T]) -> T:
 
 async def await_for(waits: Waits[T]) -> T:
     """Wait as `wait_for` does, without blocking the event loop."""
+    _running_loop()  # before anything is begun
     while True:
         try:
             outcome, deadline = next(waits)
@@ -219,6 +221,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     It goes on when the task is cancelled. IdentityUnavailable: no thread can be started.
     """
+    _running_loop()
     outcome = _begin_lasting(work)
     await _wait_in_loop(outcome)
     return outcome.result()
@@ -241,11 +244,24 @@ def no_thread_error() -> IdentityUnavailable:
     return IdentityUnavailable("no thread can be started to ask for the token", sent=False)
 
 
+def _running_loop() -> AbstractEventLoop:
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # a task of trio's, say
+        message = (
+            "atoken and its like need asyncio's event loop; with another, let a thread make the "
+            "call that blocks, as in await trio.to_thread.run_sync(session.token)"
+        )
+    raise ConfigurationError(message)
+
+
 async def _wait_in_loop(outcome: Outcome[Any], deadline: float | None = None) -> None:
     """Wait for some work to end, or until `deadline`."""
     import asyncio
 
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop, over = _running_loop(), asyncio.Event()
     left = None if deadline is None else max(deadline - time.monotonic(), 0)
     tell = partial(loop.call_soon_threadsafe, over.set)
     outcome.then(tell, loop.is_running)  # one that is not ended cancels no task
