@@ -93,7 +93,7 @@ def next_login(login: Inspection, out: Output) -> Finding:
         hint = with_unlock(hint, lock.login_class, out.command("unlock"))
         return Finding(name, "problem", f"{last}; {end}", hint, REFUSED)
     if login.state == "braked":
-        many = f"there were {len(login.recent)} logins in the last minute; {end}"
+        many = f"there were {len(lock.recent(login.now))} logins in the last minute; {end}"
         advice = (
             "find out what ends each new session: an egress address that changes between calls, a "
             "wrong jurisdiction, or another program that logs out"
@@ -131,7 +131,7 @@ def login_document(login: Inspection) -> dict[str, object]:
         "since": moment(lock.since) if held else None,
         "ttl_seconds": lock.ttl if held else None,
         "last_login": moment(max(lock.logins, default=None)),
-        "logins_in_last_minute": len(login.recent),
+        "logins_in_last_minute": len(lock.recent(login.now)),
         "refusals": lock.refusals,
         "status": lock.status or None,
         "login_class": lock.login_class or None,

@@ -46,7 +46,6 @@ class Inspection(NamedTuple):
             before the next login; "braked": too many logins in the last minute.
         until: when that ends at the latest; None when it is free or unstored.
         lock: what the lock object says; locks.NONE when there is none.
-        recent: the times of the last minute's logins.
         now: when it was read. All times are the store's, or this machine's where the store does not
             tell.
         clock: whether `now` is the store's time.
@@ -60,7 +59,6 @@ class Inspection(NamedTuple):
     state: Readiness
     until: float | None
     lock: Lock
-    recent: tuple[float, ...]
     now: float
     clock: bool
     token: Literal["", "stored", "missing", "junk"] = ""
@@ -104,7 +102,7 @@ def inspect_login(
         until += locks.MARGIN
     elif why:
         readiness, until = "unanswered" if why == "refused" and not lock.status else why, now + left
-    return Inspection(readiness, until, lock, lock.recent(now), now, known is not None)
+    return Inspection(readiness, until, lock, now, known is not None)
 
 
 def token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret | None:

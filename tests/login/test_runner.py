@@ -329,7 +329,7 @@ def test_by_whose_clock_a_persons_look_tells_the_times(monkeypatch: pytest.Monke
     login = inspect_login(shelf, KEY, timeout=5)
     assert login.state == "refused"
     assert login.until == pytest.approx(login.now - age + 60.0, abs=0.01)
-    assert [*login.recent] == [pytest.approx(login.now - age, abs=0.01)]
+    assert [*login.lock.recent(login.now)] == [pytest.approx(login.now - age, abs=0.01)]
     assert all(deadline - time.monotonic() <= 5 for *_, deadline in shelf.calls)
 
 
