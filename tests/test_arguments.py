@@ -221,7 +221,9 @@ def test_what_else_cannot_work_is_named() -> None:
     ],
 )
 def test_a_lease_that_cannot_work_is_refused(name: str, value: Any) -> None:
-    refused(partial(manager, lease=LeaseSettings(**{name: value})), "lease")
+    """Also in a copy of one that can."""
+    for make in (LeaseSettings, LeaseSettings()._replace):
+        refused(partial(make, **{name: value}), "lease")
 
 
 def test_settings_that_just_work() -> None:

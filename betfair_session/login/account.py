@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from betfair_session.arguments import refuse
-from betfair_session.exceptions import IdentityUnavailable, LoginTimeout
+from betfair_session.exceptions import ConfigurationError, IdentityUnavailable, LoginTimeout
 from betfair_session.process import NamedTuple
 from betfair_session.process.clocks import passed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from typing import Any, Self
 
     from betfair_session.betfair.identity import IdentityClient
     from betfair_session.events import Event
@@ -26,23 +26,59 @@ _LATE_SECONDS = 5.0  # a process whose keepAlive returns so long after its timeo
 _LAST_SECONDS = 1.0  # that a call of the store gets even if the caller's time is up
 
 
-class LeaseSettings(NamedTuple):
-    """The shared login's times, rarely changed. Processes that share a token may differ in them.
+class _Times(NamedTuple):
+    ttl: float = 30.0
+    login_deadline: float = 10.0
+    store_deadline: float = 5.0
+    logins_per_minute: int = 4
 
-    `SessionManager` refuses a value that is no number or not above 0, and a ttl that leaves no time
-    for a login.
+
+class LeaseSettings(_Times):
+    """The shared login's times, rarely changed. Processes that share a token may differ in them.
 
     Attributes:
         ttl: seconds after which others may take the login over from a process that died.
         login_deadline: seconds that one login may take.
         store_deadline: seconds that one call of the store may take.
         logins_per_minute: how many logins one token may need in a minute before LoginBrake.
+
+    Raises:
+        ConfigurationError: a value that is no number, or not above 0, or a ttl that leaves no time
+            for a login.
     """
 
-    ttl: float = 30.0
-    login_deadline: float = 10.0
-    store_deadline: float = 5.0
-    logins_per_minute: int = 4
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        ttl: float = 30.0,
+        login_deadline: float = 10.0,
+        store_deadline: float = 5.0,
+        logins_per_minute: int = 4,
+    ) -> Self:
+        """Check the times."""
+        times = (ttl, login_deadline, store_deadline, logins_per_minute)
+        most = logins_per_minute
+        if not all(isinstance(number, int | float) for number in times):
+            wrong = "times must be numbers of seconds, as in LeaseSettings(ttl=30.0)"
+        elif min(times) <= 0 or not isinstance(most, int) or most > MOST_LOGINS:
+            wrong = (
+                "times must be above 0, and its logins_per_minute a whole number from 1 to "
+                f"{MOST_LOGINS}; with more, Betfair bans the account"
+            )
+        elif not login_deadline + 2 * store_deadline <= ttl <= MAX_TTL:
+            wrong = (
+                "ttl must be at least login_deadline + 2 * store_deadline, and at most "
+                f"{MAX_TTL:.0f} s"
+            )
+        else:
+            return super().__new__(cls, *times)
+        raise ConfigurationError(f"the lease's {wrong}", argument="lease")
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # a narrower type
+        """Make settings from a sequence, as `_replace` does, and check them, too."""
+        return cls(*iterable)
 
 
 def store_call_end(lease: LeaseSettings, deadline: float, now: float) -> float:
@@ -58,21 +94,8 @@ def checked_lease(lease: object) -> LeaseSettings:
     if lease is None:
         return LeaseSettings()
     if not isinstance(lease, LeaseSettings):
-        refuse("lease", "lease must be LeaseSettings, such as LeaseSettings(ttl=30.0)")
-    most, wrong = lease.logins_per_minute, ""
-    if not all(isinstance(number, int | float) for number in lease):
-        wrong = "times must be numbers of seconds, as in LeaseSettings(ttl=30.0)"
-    elif min(lease) <= 0 or not isinstance(most, int) or most > MOST_LOGINS:
-        wrong = (
-            "times must be above 0, and its logins_per_minute a whole number from 1 to "
-            f"{MOST_LOGINS}; with more, Betfair bans the account"
-        )
-    elif not lease.login_deadline + 2 * lease.store_deadline <= lease.ttl <= MAX_TTL:
-        wrong = (
-            f"ttl must be at least login_deadline + 2 * store_deadline, and at most {MAX_TTL:.0f} s"
-        )
-    if wrong:
-        refuse("lease", f"the lease's {wrong}")
+        message = "lease must be LeaseSettings, such as LeaseSettings(ttl=30.0)"
+        raise ConfigurationError(message, argument="lease")
     return lease
 
 
