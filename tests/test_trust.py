@@ -368,8 +368,8 @@ def test_who_asks_anew_shares_an_answer_that_is_new_enough(
         return {*await asyncio.gather(*(getattr(session, of)(*given) for _ in range(20)))}
 
     assert asyncio.run(ask()) == {token}
-    # One that was under way when some of them came is too old for these.
-    assert front.sandbox.counts()["keepAlive"] in {1, 2}
+    # One that was under way when some of them came is too old for these; a busy machine is slow.
+    assert front.sandbox.counts()["keepAlive"] <= 4
 
 
 @pytest.mark.usefixtures("short_waits")
