@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 MUTMUT = Path(sys.executable).with_name("mutmut")
 AT_ONCE = 2
 ENOUGH = 0.9
-SLOW = "short_program four_processes answer_ends_in_time huge_object"
+SLOW = "short_program answer_ends_in_time huge_object"
 QUICK = " and ".join(f"not {name}" for name in SLOW.split())
 """Which tests are run: not those that wait for seconds."""
 
