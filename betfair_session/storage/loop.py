@@ -252,6 +252,7 @@ class LoopStore(CloudStore):
     def _open(self) -> Opened:
         from fsspec.config import apply_config
 
+        self._check_process()  # again: gunicorn's workers patch theirs after the module is loaded
         of_the_url = drivers_own(self.kind, "_get_kwargs_from_urls")(self._url)
         options = apply_config(self.kind, {**of_the_url, **self._options})
         loop = background_loop()

@@ -1189,13 +1189,16 @@ def test_patched_threads_are_refused(monkeypatch: pytest.MonkeyPatch, patched: s
     """An event loop would hold the one real thread; obstore needs none."""
     url, options = CLOUDS["s3"]
     given = fsspec.core.url_to_fs(url, **options, skip_instance_cache=True)
+    before = open_store(url, options)
     with monkeypatch.context() as patch:
         # In place of what their monkey-patching puts there.
-        green = types.FunctionType(threading.Thread.run.__code__, {"__name__": f"{patched}.thread"})
+        green = Mock(side_effect=threading.get_ident, __module__=f"{patched}.thread")
         patch.setattr(threading, "get_ident", green)
         for arguments in ((given,), (url, options)):
             with pytest.raises(ConfigurationError):
                 open_store(*arguments)
+        with pytest.raises(ConfigurationError):
+            before.get("session.token", deadline=within(TIMEOUT))
         open_store(f"obstore+{url}", options).close()
 
 
