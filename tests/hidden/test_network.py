@@ -50,11 +50,12 @@ def test_a_server_that_is_not_betfair_hears_nothing(
 ) -> None:
     """It speaks no TLS, has no trusted certificate, or its name in a wrong place (RFC 6125).
 
-    A directory of authorities may be given; an empty one trusts nobody.
+    A directory of authorities may be given; one without the right file trusts nobody.
     """
     token, verify, tls = planted.sandbox.issue(USERNAME), planted.sandbox.ca_bundle, stranger.tls
     if kind == "of no authority":
         (tmp_path / "authorities").mkdir()
+        (tmp_path / "authorities" / "5ed36f99.0").touch()
         verify = str(tmp_path / "authorities")
     if "subject" in kind:
         authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
