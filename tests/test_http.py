@@ -48,6 +48,7 @@ from betfair_session.betfair.http import (
     connecting,
     proxy_in_environment,
 )
+from betfair_session.betfair.pools import _own
 from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks
 from betfair_session.sandbox import Sandbox
@@ -610,11 +611,12 @@ def test_a_callers_session_may_send_late(stranger: Stranger, slow_names: threadi
     assert b"username=u" in server.heard
 
 
-@pytest.mark.parametrize("proxied", [False, True])
+@pytest.mark.parametrize("way", ["direct", "proxied", "bets"])
 def test_a_handshake_may_take_longer_than_to_connect(
-    stranger: Stranger, monkeypatch: pytest.MonkeyPatch, *, proxied: bool
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch, betting_session: Session, way: str
 ) -> None:
     """A proxy tries each address of the host before it answers; a busy server answers late."""
+    betting_session.token()
     times, shake = list[float | None](), ssl.SSLSocket.do_handshake
 
     def noted(self: ssl.SSLSocket) -> None:
@@ -624,10 +626,32 @@ def test_a_handshake_may_take_longer_than_to_connect(
 
     monkeypatch.setattr(ssl.SSLSocket, "do_handshake", noted)
     with stranger.serving(saying(WHOLE)) as server, Listener(tunnel) as proxy:
-        proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
-        stranger.client(server, proxies=proxies).login("u", "p")
+        if way == "bets":
+            url = f"https://localhost:{server.port}/"
+            with (
+                Exchange(betting_session, api_url=url, verify=stranger.bundle) as exchange,
+                pytest.raises(ExchangeError),
+            ):
+                exchange.call("cancelOrders")
+        else:
+            proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if way == "proxied" else {}
+            stranger.client(server, proxies=proxies).login("u", "p")
     assert times == [HANDSHAKE_SECONDS]
     assert HANDSHAKE_SECONDS > CONNECT_SECONDS
+
+
+def test_a_socks_proxy_may_take_as_long() -> None:
+    """It answers when it has connected to the host."""
+
+    class Socks:
+        timeout, _socks_options = CONNECT_SECONDS, ()
+
+        def _new_conn(self) -> Mock:
+            return Mock(asked=self.timeout)
+
+    made = _own(Socks)()._new_conn()
+    assert made.asked == HANDSHAKE_SECONDS
+    made.settimeout.assert_called_once_with(HANDSHAKE_SECONDS)
 
 
 def test_the_pauses_between_attempts_grow(

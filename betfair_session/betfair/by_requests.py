@@ -14,7 +14,6 @@ import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from betfair_session.process import clocks, reset_in_child
@@ -25,8 +24,6 @@ from .answers import MAX_ANSWER_BYTES, Answer
 from .http import (
     ACCEPT,
     CONNECT_SECONDS,
-    HANDSHAKE_SECONDS,
-    IDLE_SECONDS,
     LINGER,
     PIECE_BYTES,
     Failure,
@@ -36,6 +33,7 @@ from .http import (
     revealed,
     trusting,
 )
+from .pools import use_own_pools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,13 +124,13 @@ class OwnAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         """Make the pool; see HTTPAdapter."""
         super().init_poolmanager(*args, **{**kwargs, **self._pools})
-        _use_own_pools(self.poolmanager)
+        use_own_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
         """Return a proxy's pool; see HTTPAdapter."""
         if proxy not in self.proxy_manager:
             try:
-                _use_own_pools(super().proxy_manager_for(proxy, **{**kwargs, **self._pools}))
+                use_own_pools(super().proxy_manager_for(proxy, **{**kwargs, **self._pools}))
             except ValueError:  # such as "socks://", or a password that no header can hold
                 raise requests.exceptions.InvalidProxyURL from None
         return self.proxy_manager[proxy]
@@ -147,42 +145,6 @@ class OwnAdapter(HTTPAdapter):
         """Look for the CA bundle; see HTTPAdapter."""
         with connecting():
             super().cert_verify(*given, **named)  # type: ignore[no-untyped-call] # requests'
-
-
-class _OwnPool:
-    """A urllib3 pool that reuses no connection that was idle for long, and sends nothing late."""
-
-    def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
-        """Connect. The look-up of a name, and each of its addresses, may take time of their own."""
-        with connecting():
-            super()._validate_conn(conn)  # type: ignore[misc] # the pool's
-            if clocks.left() <= 0:
-                raise NewConnectionError(conn, "no time was left to send the request")
-
-    def _prepare_proxy(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
-        with connecting():
-            if conn.timeout == CONNECT_SECONDS:
-                conn.timeout = HANDSHAKE_SECONDS
-            super()._prepare_proxy(conn)  # type: ignore[misc] # the pool's
-
-    def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
-        if conn is not None:
-            conn.put_back = clocks.now()
-        super()._put_conn(conn)  # type: ignore[misc] # the pool's
-
-    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's
-        conn = super()._get_conn(timeout)  # type: ignore[misc] # the pool's
-        then = getattr(conn, "put_back", None)
-        if then and clocks.passed(then) > IDLE_SECONDS:
-            conn.close()  # it is opened anew when it is used
-        return conn
-
-
-def _use_own_pools(manager: Any) -> None:  # noqa: ANN401 - urllib3's, for proxies of any kind
-    kinds = manager.pool_classes_by_scheme.items()
-    manager.pool_classes_by_scheme = {
-        scheme: type(kind.__name__, (_OwnPool, kind), {}) for scheme, kind in kinds
-    }
 
 
 def drop_if_out_of_step(response: Response) -> None:
