@@ -26,6 +26,7 @@ T = TypeVar("T")
 StrPath: TypeAlias = str | os.PathLike[str]
 """A file's path."""
 
+_ABSENT = "; correct its path, or make one (betfair-session certificate create) if you have none"
 _ENDINGS = (".cer", ".cert", ".crt", ".der", ".key", ".p12", ".pem", ".pfx")
 
 MAX_FILE_BYTES = 256 * 1024
@@ -73,7 +74,7 @@ class Source:
         except unless_interrupted(OSError, ValueError) as error:
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             why = getattr(error, "strerror", None) or "not a valid path"
-            more = ""
+            more = _ABSENT if reason == "missing" else ""
             if any(part.strip(" \"'") != part for part in Path(self.name).parts):
                 more = "; it has blanks or quotes around it"
             elif self.shown != self.name:

@@ -51,6 +51,7 @@ _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself with a better 
 _GO_FILE = ".attrs"  # Go's side file for each object
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's: we always do
 _HINTS = {
+    "forbidden": "let the user that runs this read and write the directory and its files",
     "other": "the store must be a directory on a mount that can rename files, and the key the name "
     "of a file in it",
     "timeout": "does its mount hang? Mount it again, or allow more time",
