@@ -78,10 +78,14 @@ class BetfairSessionError(Exception):
     def __init__(self, message: str = "", **attributes: Any) -> None:  # noqa: ANN401
         """Keep the message and the attributes."""
         super().__init__(message)
-        for name, value in attributes.items():
-            if not hasattr(type(self), name):
-                raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
-            setattr(self, name, value)
+        kind = type(self)
+        named = [name for each in kind.__mro__ for name in getattr(each, "__annotations__", ())]
+        for name in attributes:
+            if name not in named:
+                raise TypeError(f"{kind.__name__} has no attribute {name!r}")
+        # All of them, also those that are as usual: some programs log what `vars` returns.
+        usual = {name: getattr(kind, name) for name in named if hasattr(kind, name)}
+        vars(self).update(usual | attributes)
 
 
 class ConfigurationError(BetfairSessionError, ValueError):

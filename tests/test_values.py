@@ -52,12 +52,14 @@ def test_the_errors_are_those_of_the_contract() -> None:
             kind = getattr(betfair_session, name)
             assert kind.__bases__[0].__name__ == parent
             attributes = [each for base in kind.__mro__ for each in inspect.get_annotations(base)]
+            assert {*vars(kind("what happened"))} == set(attributes)
             error = kind("what happened", **dict.fromkeys(attributes, WHEN))
             error.more = WHEN
             assert set(attributes) | {"more"} == {*vars(error)}
             assert not {"request", "response"} & {*dir(error)}
-            with pytest.raises(TypeError):
-                kind("what happened", wat="a mistyped attribute")
+            for wrong in ("wat", "add_note"):
+                with pytest.raises(TypeError):
+                    kind("what happened", **{wrong: "no attribute of its own"})
             again = pickle.loads(pickle.dumps(error))
             assert (type(again), str(again), vars(again)) == (kind, str(error), vars(error))
 
