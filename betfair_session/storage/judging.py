@@ -141,10 +141,7 @@ def _by_types(parts: list[BaseException], text: str, *, cloud: bool) -> Judgemen
 
 
 def _lacking(error: BaseException) -> str:
-    """Say which private name a driver's package does not have any more, or return "".
-
-    backends.md lists the private names that we use.
-    """
+    """Say which private name a driver's package does not have any more, or return ""."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
