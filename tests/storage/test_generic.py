@@ -22,6 +22,7 @@ import pytest
 import requests
 from botocore.exceptions import HTTPClientError
 from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.ftp import FTPFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from servers.process import poll
 from urllib3.exceptions import ConnectTimeoutError
@@ -272,6 +273,38 @@ def test_a_lost_connection_is_no_missing_token(tmp_path: Path, plain: type[Plain
     plain.before = once(FileNotFoundError())
     assert read(store).content == b"first"
     assert get(store, "other") is None
+
+
+@pytest.mark.parametrize(
+    ("listing", "reason"),
+    [
+        (ftplib.error_temp("425 Can't open data connection."), "unreachable"),
+        (ftplib.error_perm("550 Permission denied."), "other"),
+        (["11-30-26  05:00PM                   24 token"], "forbidden"),
+        (["-rw-r--r-- 1 u g 24 Nov 30 17:00 other"], ""),
+        ([], ""),
+    ],
+    ids=["busy", "no-right", "windows", "another", "empty"],
+)
+def test_ftp_lists_nothing_where_it_could_not_list(listing: Any, reason: str) -> None:  # noqa: ANN401 - an error or lines
+    """Fsspec's driver hides the server's refusal: a live token would be replaced."""
+
+    def lines(_: str, tell: Callable[[str], object]) -> None:
+        if isinstance(listing, Exception):
+            raise listing
+        for line in listing:
+            tell(line)
+
+    class Ftp(FTPFileSystem):  # type: ignore[misc] # fsspec is untyped
+        def _connect(self) -> None:
+            no_mlsd = Mock(side_effect=ftplib.error_perm("500 Unknown command."))
+            self.ftp = Mock(mlsd=no_mlsd, dir=lines)
+
+    store = open_store((Ftp("host", skip_instance_cache=True), "/"))
+    if reason:
+        assert failure("read", store).reason == reason
+    else:
+        assert get(store) is None
 
 
 def test_it_is_opened_anew_when_its_connection_is_lost(tmp_path: Path, plain: type[Plain]) -> None:
