@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -301,6 +301,39 @@ def struck_at(place: int, struck: str) -> list[Found]:
     assert begun.wait(60)
     other = ask(alone, "waiting")
     return [leader(), other(), ask(alone, "next")()]
+
+
+def test_a_signal_handler_wherever_it_may_come_does_not_wait_for_its_own_thread() -> None:
+    """It is refused, or gets an answer of its own, before or after the call that it interrupts."""
+    found = set[object]()
+    for place in range(1, 1000):
+        flight, handled, left = SingleFlight[str](), list[Found](), iter(range(place))
+
+        def handle(
+            frame: FrameType,
+            event: str,
+            _: object,
+            flight: SingleFlight[str] = flight,
+            handled: list[Found] = handled,
+            left: Iterator[int] = left,
+        ) -> None:
+            watched = frame.f_code.co_filename == single_flight.__file__
+            if event in {"call", "c_return"} and watched and next(left, None) is None:
+                sys.setprofile(None)
+                with suppress(ConfigurationError):  # and not LoginTimeout
+                    handled.append(join(flight, alone, deadline=time.monotonic()))
+
+        sys.setprofile(handle)
+        try:
+            assert join(flight, alone, deadline=FAR) == ("alone", True)
+        finally:
+            ended = sys.getprofile()
+            sys.setprofile(None)
+        found.update(handled or ["refused"])
+        if ended:
+            break
+    assert found == {("alone", True), "refused"}
+    assert 5 < place < 999
 
 
 @pytest.fixture

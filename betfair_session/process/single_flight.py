@@ -36,12 +36,13 @@ class _Flight(Outcome[T]):
 
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
+        leader: the thread that does the work and waits for nothing; None if another one does it.
         given_up: whether its caller had given up when it failed.
     """
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, leader: int | None) -> None:
         super().__init__()
-        self.deadline = deadline
+        self.deadline, self.leader = deadline, leader
         self.given_up = False
         self._began, self._seconds = clocks.now(), deadline - time.monotonic()
 
@@ -110,8 +111,11 @@ class SingleFlight(Generic[T]):
         Python waits.
         """
         while True:
-            mine: _Flight[T] = _Flight(deadline)
-            if threading.get_ident() in self._at_work and (wait or not self._calls):
+            me, current = threading.get_ident(), self._calls.get(0)
+            mine: _Flight[T] = _Flight(deadline, me if wait and not task else None)
+            # It may also have interrupted the call just before its work.
+            at_work = me in self._at_work or (current and current.leader == me)
+            if at_work and (wait or not current):
                 raise ConfigurationError(
                     "an event hook, or a signal handler that interrupts the work for a token, must "
                     "not ask the same handle for one"
