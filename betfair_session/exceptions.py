@@ -234,12 +234,15 @@ class ExchangeError(BetfairSessionError):
         status_code: the HTTP status of the answer, or None when there was no answer.
         landed: False when the call certainly changed nothing, True when it may have been carried
             out: then look before you repeat it.
+        customer_ref: the customerRef of an order that may have been carried out, by which Betfair
+            knows a repetition within a minute; "" if it has none.
     """
 
     method: str = ""
     code: str = ""
     status_code: int | None = None
     landed: bool = False
+    customer_ref: str = ""
 
 
 class LoginTimeout(BetfairSessionError):

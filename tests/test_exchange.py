@@ -309,6 +309,17 @@ def test_the_fate_of_a_call(exchange: Exchange, sandbox: Sandbox, number: int) -
         sandbox.clear_faults()
 
 
+def test_an_order_that_may_stand_can_be_repeated_by_what_its_error_tells(
+    exchange: Exchange, sandbox: Sandbox
+) -> None:
+    sandbox.fault("betting", "lost", times=3)
+    error = failure(lambda: exchange.call(ORDER, BET))
+    assert error.landed
+    again = exchange.call(ORDER, {**BET, "customerRef": error.customer_ref})
+    assert again["errorCode"] == DUPLICATE
+    assert [order.customer_ref for order in sandbox.orders()] == [error.customer_ref]
+
+
 def test_a_repetition_that_is_rejected_hides_no_bet(
     exchange: Exchange, sandbox: Sandbox, hands: HandClocks
 ) -> None:

@@ -124,7 +124,9 @@ class SentOrders:
         try:
             yield noted
         except BetfairSessionError as error:
-            if not (isinstance(error, ExchangeError) and error.landed):  # a store's is of its write
+            if isinstance(error, ExchangeError) and error.landed:  # a store's is of its write
+                error.customer_ref = noted.orders[0][1] if noted.orders else ""
+            else:
                 self.forget(noted)
             raise
 
