@@ -145,7 +145,7 @@ def loop_of(filesystem: Any, label: str) -> AbstractEventLoop:  # noqa: ANN401 -
         problem = "has no event loop of its own (asynchronous=True?)"
     except RuntimeError:
         loop, problem = None, "was made before this process was forked"
-    if loop is None or not loop.is_running():
+    if loop is None or loop.is_closed():  # fsspec's own may begin to run only in a moment
         raise ConfigurationError(
             f"the filesystem given for {label} {problem}; make a new one, or give a URL"
         )

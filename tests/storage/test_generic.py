@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ftplib
 import os
@@ -391,6 +392,16 @@ def test_a_filesystem_without_a_loop_is_refused() -> None:
     """With asynchronous=True only its coroutines work."""
     with pytest.raises(ConfigurationError):
         open_store((AsyncFileSystem(asynchronous=True, skip_instance_cache=True), "/x"))
+
+
+def test_a_loop_that_begins_to_run_in_a_moment_will_do() -> None:
+    """Fsspec does not wait for the thread that runs its own: a cold start may be faster."""
+    loop = asyncio.new_event_loop()
+    filesystem = AsyncFileSystem(loop=loop, skip_instance_cache=True)
+    open_store((filesystem, "/x"))
+    loop.close()
+    with pytest.raises(ConfigurationError):
+        open_store((filesystem, "/x"))
 
 
 def test_the_import_of_a_driver_takes_no_time_from_its_opening(
