@@ -181,6 +181,8 @@ def _is_missing(filesystem: Any, path: str) -> bool:  # noqa: ANN401 - fsspec is
     credentials. Some drivers list names in lower case.
     """
     directory, _, name = path.rpartition("/")
+    if directory.endswith(":/"):  # above a URL's host there is nothing to list
+        return False
     try:
         listed: list[str] = filesystem.ls(directory or "/", detail=False)
     except unless_interrupted(OSError) as error:

@@ -25,7 +25,8 @@ from botocore.exceptions import HTTPClientError
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.ftp import FTPFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
-from servers.process import poll
+from servers.listeners import Listener, answer, saying
+from servers.process import HOST, poll
 from urllib3.exceptions import ConnectTimeoutError
 
 from betfair_session import ConfigurationError, StoreUnavailable, StoreWriteError
@@ -306,6 +307,12 @@ def test_ftp_lists_nothing_where_it_could_not_list(listing: Any, reason: str) ->
         assert failure("read", store).reason == reason
     else:
         assert get(store) is None
+
+
+def test_a_web_server_that_finds_nothing_at_all_is_no_wrong_setting() -> None:
+    """So a gateway answers while the server behind it starts; the next call may find it."""
+    with Listener(saying(answer(b"", status="404 Not Found"))) as server:
+        all_fail(open_store(f"http://{HOST}:{server.port}/tokens"), "forbidden", ["read", "create"])
 
 
 def test_it_is_opened_anew_when_its_connection_is_lost(tmp_path: Path, plain: type[Plain]) -> None:
