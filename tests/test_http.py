@@ -446,15 +446,24 @@ def test_a_bundle_that_is_damaged_later_is_named(
             assert str(bundle) in str(error)
 
 
+@pytest.mark.parametrize("proxied", [False, True])
 def test_a_bundle_is_not_to_blame_for_the_file_of_tls_keys(
-    stranger: Stranger, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stranger: Stranger,
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    proxied: bool,
 ) -> None:
+    """Nor is the network."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "nowhere" / "keys.log"))
-    with stranger.serving(saying(WHOLE)) as listener:
-        error = stranger.client(listener, verify=bundle).check("t").error
+    with stranger.serving(saying(WHOLE)) as listener, Listener(tunnel) as proxy:
+        proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
+        error = stranger.client(listener, verify=bundle, proxies=proxies).check("t").error
     assert error
     assert (error.reason, error.sent) == ("", False)
     assert str(bundle) not in str(error)
+    assert NETWORK not in str(error)
 
 
 def test_a_bundle_that_is_loaded_is_not_to_blame(stranger: Stranger, bundle: Path) -> None:

@@ -74,13 +74,15 @@ class Failure(NamedTuple):
     def of(cls, error: BaseException) -> Failure:
         """Describe an error by the types in its chain; their texts may hold secrets."""
         causes = list(chain(error))
+        keys = os.environ.get("SSLKEYLOGFILE") or 0
         for cause in causes:
+            why = f"({getattr(cause, 'strerror', '')})"
+            # Python opens this file with the bundle, urllib3 before, and then the error names it.
+            if getattr(cause, "filename", None) == keys:
+                return cls(f"the file in SSLKEYLOGFILE cannot be written {why}", sent=False)
             if bundle := getattr(cause, "bundle", ""):
-                what, reason = f"the CA bundle {bundle} cannot be loaded", "bundle"
-                # Python opens this file with it, and then the error names it.
-                if getattr(cause, "filename", None) == os.environ.get("SSLKEYLOGFILE", ""):
-                    what, reason = "the file in SSLKEYLOGFILE cannot be written", ""
-                return cls(f"{what} ({getattr(cause, 'strerror', '')})", sent=False, reason=reason)
+                detail = f"the CA bundle {bundle} cannot be loaded {why}"
+                return cls(detail, sent=False, reason="bundle")
         verified = {getattr(cause, "verify_code", 0) for cause in causes} - {0}
         late = any(isinstance(cause, TimeoutError) for cause in causes)
         detail = "timed out" if late else type(error).__name__
