@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from .contract import Expect
 
 
+_HINTS = {
+    "no-file": "create it, or correct the setting that names it; if it is the token, is the URL "
+    "(or base_url) right, and can its driver list that directory?",
+}
+
+
 class GenericStore(TokenStore):
     """Objects below `root` on an fsspec filesystem; its writes are not atomic between processes."""
 
@@ -127,7 +133,7 @@ class GenericStore(TokenStore):
                 raise Known(f"{type(error).__name__}: {error}", *NO_FILE) from error
 
         try:
-            operation = Operation(verb, self.label, key, single=False)
+            operation = Operation(verb, self.label, key, _HINTS, single=False)
             return attempt(operation, lambda: run_until(deadline, apart))
         except StoreError as error:
             if error.reason in {"timeout", "unreachable"} and self._lock is lock:
