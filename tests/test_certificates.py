@@ -223,6 +223,15 @@ def refused(reason: str, kit: Path) -> Any:  # noqa: ANN401 - what pytest.raises
     assert [secret for secret in (PASS, *keys) if secret in shown] == []
 
 
+def test_a_secret_that_is_not_mounted_is_named() -> None:
+    """Containers and systemd give such files no ending."""
+    path = "/run/secrets/betfair_session_tests/crt"
+    with pytest.raises(CertificateError) as caught:
+        Certificate.from_files(path).check()
+    assert caught.value.reason == "missing"
+    assert path in str(caught.value)
+
+
 class PeekingContext(ssl.SSLContext):
     """A real TLS context that remembers what it was handed, and how."""
 

@@ -28,6 +28,8 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 _ABSENT = "; correct its path, or make one (betfair-session certificate create) if you have none"
 _ENDINGS = (".cer", ".cert", ".crt", ".der", ".key", ".p12", ".pem", ".pfx")
+# Where containers and systemd put files, whose names often have none of these endings.
+_SECRETS = ("/run/secrets/", "/var/run/secrets/", "/run/credentials/")
 
 MAX_FILE_BYTES = 256 * 1024
 """The largest certificate file that is read; a chain of certificates takes a few KiB."""
@@ -89,8 +91,8 @@ class Source:
     @property
     def shown(self) -> str:
         """The name for people: of a path that may be a password, only the part that exists."""
-        usual = self.content is not None or self.name.lower().endswith(_ENDINGS)
-        if self.public or usual or os.path.exists(self.name):
+        usual = self.name.lower().endswith(_ENDINGS) or self.name.startswith(_SECRETS)
+        if self.content is not None or self.public or usual or os.path.exists(self.name):
             return self.name
         parents = (str(each) for each in Path(self.name).parents if os.path.exists(each))
         return os.path.join(next(parents, ""), "…")
