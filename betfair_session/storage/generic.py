@@ -199,7 +199,7 @@ def _is_missing(filesystem: Any, path: str) -> bool:  # noqa: ANN401 - fsspec is
     ftp = sys.modules.get("fsspec.implementations.ftp")
     if ftp and isinstance(filesystem, ftp.FTPFileSystem):
         # Its listing lacks all that the server did not list, or listed in the way of Windows.
-        filesystem.ftp.dir(directory or "/", lambda line: names.add(line.casefold()))
+        filesystem.ftp.dir(f"/{directory.strip('/')}", lambda line: names.add(line.casefold()))
         return not any(f" {each}".endswith(f" {name.casefold()}") for each in names)
     return name.casefold() not in names
 

@@ -291,7 +291,8 @@ def test_a_lost_connection_is_no_missing_token(tmp_path: Path, plain: type[Plain
 def test_ftp_lists_nothing_where_it_could_not_list(listing: Any, reason: str) -> None:  # noqa: ANN401 - an error or lines
     """Fsspec's driver hides the server's refusal: a live token would be replaced."""
 
-    def lines(_: str, tell: Callable[[str], object]) -> None:
+    def lines(path: str, tell: Callable[[str], object]) -> None:
+        assert path.startswith("/")  # as the driver itself names it, from the root
         if isinstance(listing, Exception):
             raise listing
         for line in listing:
@@ -302,7 +303,7 @@ def test_ftp_lists_nothing_where_it_could_not_list(listing: Any, reason: str) ->
             no_mlsd = Mock(side_effect=ftplib.error_perm("500 Unknown command."))
             self.ftp = Mock(mlsd=no_mlsd, dir=lines)
 
-    store = open_store((Ftp("host", skip_instance_cache=True), "/"))
+    store = open_store((Ftp("host", skip_instance_cache=True), "tokens"))
     if reason:
         assert failure("read", store).reason == reason
     else:
