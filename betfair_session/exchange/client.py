@@ -106,9 +106,6 @@ class Exchange(Closable):
         self._base = base
         self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
-        # JSON-RPC ids: no answer on its connections is taken for that of another call.
-        self._numbers = itertools.count(1)
-        self._sent = orders_sent_for(session)
         self._replays_orders = replay_orders  # BetfairAuth checks it
         self.requests = OwnSession(
             _ResendingAdapter(self._timeout),
@@ -118,6 +115,10 @@ class Exchange(Closable):
         auth = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
         self.requests.auth, self._sign = auth, auth._signed  # noqa: SLF001 - for calls, with their orders
         self.requests.headers["Accept"] = "application/json"
+        self._sent = orders_sent_for(session)
+        # JSON-RPC ids: no answer on its connections is taken for that of another call. (Behind what
+        # refuses to be pickled, as Python 3.12 warns of a counter.)
+        self._numbers = itertools.count(1)
 
     def call(
         self,
