@@ -336,6 +336,32 @@ def test_a_signal_handler_wherever_it_may_come_does_not_wait_for_its_own_thread(
     assert 5 < place < 999
 
 
+def test_a_thread_is_not_taken_for_one_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number is given to the next, while the work of a caller that gave up goes on."""
+    flight, goes_on = SingleFlight[str](), threading.Event()
+
+    def work() -> str:
+        assert goes_on.wait(60)
+        return "led"
+
+    gone = threading.Thread(target=lambda: next(flight.join(work, deadline=FAR)), daemon=True)
+    alike = {gone, threading.current_thread()}
+
+    def number() -> int:
+        return 1 if threading.current_thread() in alike else threading.get_ident()
+
+    monkeypatch.setattr(single_flight, "threading", Mock(wraps=threading, get_ident=number))
+    gone.start()
+    gone.join(60)
+    waits = flight.join(alone, deadline=FAR)
+    outcome, _ = next(waits)
+    goes_on.set()
+    assert outcome.wait(FAR)
+    with pytest.raises(StopIteration) as end:
+        next(waits)
+    assert end.value.value == ("led", False)
+
+
 @pytest.fixture
 def no_collector() -> Iterator[None]:
     """Collect no garbage meanwhile: a finalizer of an earlier test's would be struck."""

@@ -112,7 +112,8 @@ class SingleFlight(Generic[T]):
         """
         while True:
             me, current = threading.get_ident(), self._calls.get(0)
-            mine: _Flight[T] = _Flight(deadline, me if wait and not task else None)
+            here = wait and not (task or threading.current_thread().daemon)
+            mine: _Flight[T] = _Flight(deadline, me if here else None)
             # It may also have interrupted the call just before its work.
             at_work = me in self._at_work or (current and current.leader == me)
             if at_work and (wait or not current):
@@ -122,7 +123,7 @@ class SingleFlight(Generic[T]):
                 )
             try:
                 call = self._calls.setdefault(0, mine)
-                working = self._lead(mine, work, task=task, wait=wait) if call is mine else None
+                working = self._lead(mine, work, here=here, task=task) if call is mine else None
             except BaseException as why:  # an interruption may come between any two steps
                 self._leave(mine, error=KeyboardInterrupt())
                 if wait or not isinstance(why, IdentityUnavailable):
@@ -144,10 +145,10 @@ class SingleFlight(Generic[T]):
                 return found
 
     def _lead(
-        self, call: _Flight[T], work: Callable[[], T], *, task: bool, wait: bool
+        self, call: _Flight[T], work: Callable[[], T], *, here: bool, task: bool
     ) -> Outcome[None] | None:
         """Do the work in this thread, or begin it in one of its own, if there is one."""
-        if task or not wait or threading.current_thread().daemon:
+        if not here:
             try:
                 # Not a loop's own executor: that may be full of calls that wait for this one.
                 return _begin_lasting(partial(self._work, call, partial(while_wanted, work, call)))
